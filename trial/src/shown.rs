@@ -5,33 +5,38 @@ use std::path::Path;
 
 use linux_driver_host::{Error, Result, fs};
 use linux_driver_kbuild::{DriverCrate, symbols};
-use linux_driver_vm::{Action, Report, Step, StepResult};
+use linux_driver_vm::{Action, Report, Step};
 use regex_lite::Regex;
 
 use crate::life::Row;
 use crate::manifest::FILE;
 use crate::settings::{EXPECTED, Settings};
 use crate::sources::Source;
-use crate::steps::{LOADED, PROBED};
+use crate::steps::Role;
 
-/// Returns a row for each check besides those of the steps. A row's detail is the message that
-/// passed the check.
-pub(crate) fn rows(
+/// Returns a row for each check of the driver's messages. A row's detail is the message that passed
+/// the check. `roles` are those of the report's steps.
+pub(crate) fn in_log(
     source: &DriverCrate,
     settings: &Settings,
-    ko: &Path,
+    roles: &[Role],
     report: &Report,
 ) -> Result<Vec<Row>> {
-    let in_life = |step: &&StepResult| step.name == LOADED || step.name == PROBED;
+    // The steps in which a driver is probed. In steps of a manifest, that can be any.
+    let own_steps = !settings.steps.is_empty();
+    let in_life = |number: usize| match roles.get(number) {
+        Some(Role::Load | Role::Probe) => true,
+        Some(Role::Manifest) => own_steps,
+        _ => false,
+    };
     let messages: Vec<&str> = if settings.expect_problem.is_some() {
         // Messages before an expected problem belong to a step that did not end.
         report.console.iter().map(String::as_str).collect()
     } else {
-        report
-            .steps
-            .iter()
-            .filter(in_life)
-            .flat_map(|step| step.messages.iter().map(String::as_str))
+        let steps = report.steps.iter().enumerate();
+        steps
+            .filter(|(number, _)| in_life(*number))
+            .flat_map(|(_, step)| step.messages.iter().map(String::as_str))
             .collect()
     };
     let mut rows = logged(source, &settings.logs, &messages)?;
@@ -43,17 +48,18 @@ pub(crate) fn rows(
         .collect();
     rows.extend(logged(source, &after, &messages)?);
     rows.extend(listed(source, &messages)?);
+    Ok(rows)
+}
+
+/// Returns a row for each text that no symbol of the module may contain.
+pub(crate) fn in_symbols(settings: &Settings, ko: &Path) -> Result<Vec<Row>> {
     let symbols = symbols(ko)?;
-    for part in &settings.without {
+    let row = |part: &String| {
         let found = symbols.iter().find(|symbol| symbol.contains(part.as_str()));
         let name = format!("no symbol contains {part}");
-        rows.push(Row::new(
-            &name,
-            found.is_none(),
-            found.cloned().unwrap_or_default(),
-        ));
-    }
-    Ok(rows)
+        Row::new(&name, found.is_none(), found.cloned().unwrap_or_default())
+    };
+    Ok(settings.without.iter().map(row).collect())
 }
 
 /// Returns a row for each of these steps: the messages that it expects must be among `messages`.

@@ -7,11 +7,55 @@ use linux_driver_vm::{Action, Device, Step};
 
 use crate::settings::Settings;
 
-/// The names of the steps in which a driver must log its messages.
-pub(crate) const LOADED: &str = "the module is loaded";
-pub(crate) const PROBED: &str = "the device is bound";
-/// The name of the step in which the driver must log its messages for the removal of its device.
-pub(crate) const REMOVED: &str = "the device is unbound";
+/// The role of a step in the usual life. Steps of a manifest can have the same names as the usual
+/// steps, but they have no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Loads the module.
+    Load,
+    /// Waits until the device is bound.
+    Probe,
+    /// Unbinds the device for the first time.
+    Remove,
+    /// Another one of the usual steps.
+    Other,
+    /// A step of the manifest.
+    Manifest,
+}
+
+/// A step of a life.
+#[derive(Debug)]
+pub(crate) struct LifeStep {
+    pub(crate) role: Role,
+    pub(crate) step: Step,
+}
+
+impl LifeStep {
+    fn usual(role: Role, name: &str, action: Action) -> Self {
+        Self {
+            role,
+            step: Step::new(name, action),
+        }
+    }
+
+    fn of_manifest(steps: &[Step]) -> impl Iterator<Item = Self> {
+        steps.iter().cloned().map(|step| Self {
+            role: Role::Manifest,
+            step,
+        })
+    }
+
+    /// Adds the messages that these steps expect.
+    fn expecting(mut self, rows: &[Step]) -> Self {
+        let messages = rows.iter().flat_map(|row| row.expect.iter().cloned());
+        self.step.expect.extend(messages);
+        self
+    }
+}
+
+const LOADED: &str = "the module is loaded";
+const PROBED: &str = "the device is bound";
+const REMOVED: &str = "the device is unbound";
 const REBOUND: &str = "the device is bound again";
 const UNLOADED: &str = "the module is unloaded";
 const UNREGISTERED: &str = "the driver is unregistered";
@@ -59,14 +103,14 @@ pub(crate) fn of(
     source: &DriverCrate,
     settings: &Settings,
     aliases: &[String],
-) -> Result<Vec<Step>> {
+) -> Result<Vec<LifeStep>> {
     let life = Steps {
         source,
         settings,
         aliases,
     };
     if !settings.steps.is_empty() {
-        return Ok(settings.steps.clone());
+        return Ok(LifeStep::of_manifest(&settings.steps).collect());
     }
     match life.device()? {
         Some(device) => life.with_device(device),
@@ -104,7 +148,7 @@ impl Steps<'_> {
     }
 
     /// Returns the step that fails if a device of the machine has no driver.
-    fn devices_bound(&self) -> Result<Option<Step>> {
+    fn devices_bound(&self) -> Result<Option<LifeStep>> {
         if self.settings.devices.is_empty() {
             return Ok(None);
         }
@@ -114,82 +158,60 @@ impl Steps<'_> {
             .iter()
             .map(|id| self.of_id("leaves", id));
         let leaves = leaves.collect::<Result<_>>()?;
-        Ok(Some(Step::new(
+        Ok(Some(LifeStep::usual(
+            Role::Other,
             DEVICES_BOUND,
             Action::DevicesBound { leaves },
         )))
     }
 
     /// Returns the steps for a driver with a device.
-    fn with_device(&self, device: Device) -> Result<Vec<Step>> {
+    fn with_device(&self, device: Device) -> Result<Vec<LifeStep>> {
         let settings = self.settings;
         let driver = settings.driver_name(self.source).to_owned();
         let folder = format!("/sys/bus/{}/drivers/{driver}", device.bus());
-        let expecting = |step: Step, rows: &[Step]| {
-            let messages = rows.iter().flat_map(|row| &row.expect);
-            messages.fold(step, |step, message| step.expecting(message))
+        let load = Action::LoadByAlias {
+            device: device.clone(),
         };
+        let probe = Action::WaitBound {
+            device: device.clone(),
+            driver: driver.clone(),
+        };
+        let remove = Action::Unbind {
+            device: device.clone(),
+        };
+        let rebind = Action::Bind { device, driver };
+        let unload = Action::Unload {
+            module: self.source.module.clone(),
+        };
+        let gone = Action::Absent { path: folder };
         let mut steps = vec![
-            Step::new(
-                LOADED,
-                Action::LoadByAlias {
-                    device: device.clone(),
-                },
-            ),
-            Step::new(
-                PROBED,
-                Action::WaitBound {
-                    device: device.clone(),
-                    driver: driver.clone(),
-                },
-            ),
+            LifeStep::usual(Role::Load, LOADED, load),
+            LifeStep::usual(Role::Probe, PROBED, probe),
         ];
         steps.extend(self.devices_bound()?);
-        steps.extend(settings.used.iter().cloned());
+        steps.extend(LifeStep::of_manifest(&settings.used));
         steps.extend([
-            expecting(
-                Step::new(
-                    REMOVED,
-                    Action::Unbind {
-                        device: device.clone(),
-                    },
-                ),
-                &settings.removed,
-            ),
-            expecting(
-                Step::new(REBOUND, Action::Bind { device, driver }),
-                &settings.logs,
-            ),
-            expecting(
-                Step::new(
-                    UNLOADED,
-                    Action::Unload {
-                        module: self.source.module.clone(),
-                    },
-                ),
-                &settings.removed,
-            ),
-            Step::new(UNREGISTERED, Action::Absent { path: folder }),
+            LifeStep::usual(Role::Remove, REMOVED, remove).expecting(&settings.removed),
+            LifeStep::usual(Role::Other, REBOUND, rebind).expecting(&settings.logs),
+            LifeStep::usual(Role::Other, UNLOADED, unload).expecting(&settings.removed),
+            LifeStep::usual(Role::Other, UNREGISTERED, gone),
         ]);
         Ok(steps)
     }
 
     /// Returns the steps for a module without a device.
-    fn without_device(&self) -> Result<Vec<Step>> {
-        let mut steps = vec![Step::new(
-            LOADED,
-            Action::Load {
-                module: module_path(self.source),
-                params: String::new(),
-            },
-        )];
+    fn without_device(&self) -> Result<Vec<LifeStep>> {
+        let load = Action::Load {
+            module: module_path(self.source),
+            params: String::new(),
+        };
+        let unload = Action::Unload {
+            module: self.source.module.clone(),
+        };
+        let mut steps = vec![LifeStep::usual(Role::Load, LOADED, load)];
         steps.extend(self.devices_bound()?);
-        steps.push(Step::new(
-            UNLOADED,
-            Action::Unload {
-                module: self.source.module.clone(),
-            },
-        ));
+        steps.push(LifeStep::usual(Role::Other, UNLOADED, unload));
         Ok(steps)
     }
 }

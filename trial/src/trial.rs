@@ -21,6 +21,7 @@ use crate::life::{Life, Row};
 use crate::programs::Programs;
 use crate::settings::Settings;
 use crate::sources::{Source, Sources};
+use crate::steps::Role;
 use crate::{shown, steps};
 
 /// The factor for time limits in a kernel that checks each access to memory.
@@ -134,7 +135,7 @@ impl Trial<'_> {
         let dir = fs::tempdir()?;
         let stripped = dir.path().join("module");
         strip(self.ko, &stripped)?;
-        let mut plan = self.plan(&stripped, programs.guest.as_deref())?;
+        let (mut plan, roles) = self.plan(&stripped, programs.guest.as_deref())?;
         let config = Config::read(&kernel.build_tree.join(".config"))?;
         let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
         if config.is_set("CONFIG_DEBUG_KMEMLEAK") {
@@ -153,18 +154,21 @@ impl Trial<'_> {
         });
         let report = run(&machine, &plan, &programs.init, &mut |_| {})?;
         drop(step);
-        self.life(report, &left_out)
+        self.life(report, &roles, &left_out)
     }
 
-    /// Returns the plan of the trial, with the module's file `ko` and the program `guest`.
-    fn plan(&self, ko: &Path, guest: Option<&Path>) -> Result<Plan> {
+    /// Returns the plan of the trial, with the module's file `ko` and the program `guest`, and the
+    /// role of each step.
+    fn plan(&self, ko: &Path, guest: Option<&Path>) -> Result<(Plan, Vec<Role>)> {
         let path = steps::module_path(self.source);
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
         let steps = steps::of(self.source, self.settings, &aliases)?;
+        let (roles, steps): (Vec<Role>, Vec<Step>) =
+            steps.into_iter().map(|life| (life.role, life.step)).unzip();
         let runs = steps
             .iter()
             .any(|step| step.action.any(&Action::runs_program));
-        Ok(Plan {
+        let plan = Plan {
             files: std::iter::once(file(&path, ko))
                 .chain(guest.filter(|_| runs).map(|guest| file(GUEST_PATH, guest)))
                 .collect(),
@@ -178,7 +182,8 @@ impl Trial<'_> {
             steps,
             expect_problem: self.settings.expect_problem.clone(),
             expect_after: self.settings.expect_after.clone(),
-        })
+        };
+        Ok((plan, roles))
     }
 
     /// Returns the source lines of the places that the messages about problems and failed steps
@@ -197,19 +202,34 @@ impl Trial<'_> {
         Sources::read(self.ko).map_or_else(|_| Vec::new(), |sources| sources.among(messages))
     }
 
-    fn life(&self, report: Report, left_out: &[LeftOut]) -> Result<Life> {
+    /// Returns the row of each step and check. `roles` are those of all steps, also of those that
+    /// were left out. `of_symbols` are the rows of the checks of the module's symbols.
+    fn rows(
+        &self,
+        report: &Report,
+        roles: &[Role],
+        left_out: &[LeftOut],
+        of_symbols: Vec<Row>,
+    ) -> Result<Vec<Row>> {
+        let roles = kept(roles, left_out);
+        let role = |number: usize| roles.get(number).copied().unwrap_or(Role::Other);
         let mut rows = Vec::new();
-        let mut shown = shown::rows(self.source, self.settings, self.ko, &report)?;
+        let mut shown = shown::in_log(self.source, self.settings, &roles, report)?;
+        shown.extend(of_symbols);
+        // A run that ends in an expected problem ends during a step.
+        let ended_well = report.expected_problem == Some(true);
         let mut left_out = left_out.iter().peekable();
         for (number, step) in report.steps.iter().enumerate() {
             while let Some(missing) = left_out.next_if(|missing| missing.before <= number) {
                 rows.push(Row::left_out(missing));
             }
-            rows.push(Row::of(step));
-            if step.name == steps::PROBED {
+            if step.outcome == Outcome::Passed || !ended_well {
+                rows.push(Row::of(step));
+            }
+            if role(number) == Role::Probe {
                 rows.append(&mut shown);
             }
-            if step.name == steps::REMOVED && step.outcome != Outcome::NotRun {
+            if role(number) == Role::Remove && step.outcome != Outcome::NotRun {
                 let messages: Vec<&str> = step.messages.iter().map(String::as_str).collect();
                 rows.extend(shown::logged(
                     self.source,
@@ -220,12 +240,23 @@ impl Trial<'_> {
         }
         rows.extend(left_out.map(Row::left_out));
         rows.append(&mut shown);
+        if let (Some(pattern), false) = (&self.settings.expect_problem, ended_well) {
+            rows.push(Row::new(
+                "the run ends in the expected problem",
+                false,
+                format!(
+                    "expected a problem that matches `{pattern}`, and no failed step before it"
+                ),
+            ));
+        }
+        Ok(rows)
+    }
+
+    fn life(&self, report: Report, roles: &[Role], left_out: &[LeftOut]) -> Result<Life> {
+        let of_symbols = shown::in_symbols(self.settings, self.ko)?;
+        let mut rows = self.rows(&report, roles, left_out, of_symbols)?;
         let sources = self.sources(&report, &rows);
         rows.extend(shown::sources(self.source, self.settings, &sources)?);
-        // A run that ends in an expected problem ends during a step.
-        if self.settings.expect_problem.is_some() {
-            rows.retain(|row| row.ok || !report.steps.iter().any(|step| step.name == row.name));
-        }
         let ok = report.passed() && rows.iter().all(|row| row.ok);
         Ok(Life {
             kernel: report.release,
@@ -244,6 +275,19 @@ impl Trial<'_> {
     }
 }
 
+/// Returns the roles of the steps that were not left out. Of steps with the same number of kept
+/// steps before them, those that were left out come first.
+fn kept(roles: &[Role], left_out: &[LeftOut]) -> Vec<Role> {
+    let mut left_out = left_out.iter().peekable();
+    let mut kept = Vec::new();
+    for role in roles {
+        if left_out.next_if(|step| step.before == kept.len()).is_none() {
+            kept.push(*role);
+        }
+    }
+    kept
+}
+
 /// Writes a copy of the module without debug information, as distributions install theirs.
 /// Without it, the machine has less to read.
 fn strip(ko: &Path, stripped: &Path) -> Result<()> {
@@ -254,6 +298,123 @@ fn strip(ko: &Path, stripped: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn report(steps: Vec<StepResult>) -> Report {
+        Report {
+            release: "6.12".into(),
+            accel: linux_driver_vm::Accel::Tcg,
+            boot_seconds: None,
+            seconds: 1.0,
+            ending: linux_driver_vm::Ending::PoweredOff,
+            steps,
+            problems: Vec::new(),
+            expected_problem: None,
+            taint: None,
+            console: Vec::new(),
+        }
+    }
+
+    fn result(name: &str, outcome: Outcome, message: &str) -> StepResult {
+        StepResult {
+            name: name.to_owned(),
+            outcome,
+            detail: String::new(),
+            messages: vec![message.to_owned()],
+            seconds: 1.0,
+        }
+    }
+
+    fn source() -> DriverCrate {
+        DriverCrate {
+            name: "edu".into(),
+            module: "edu".into(),
+            dir: "/no/such/folder".into(),
+            language: linux_driver_kbuild::Language::C,
+            settings: serde_json::Value::Null,
+            target_dir: "/no/such/folder".into(),
+            features: Vec::new(),
+        }
+    }
+
+    /// Returns the rows of a life with these settings in which each step logs its number, and step
+    /// `last` has this outcome.
+    fn rows(text: &str, missing: &[&str], last: Outcome) -> Vec<(String, bool, String)> {
+        let (source, settings) = (source(), toml::from_str::<Settings>(text).unwrap());
+        let trial = Trial {
+            source: &source,
+            settings: &settings,
+            ko: Path::new("/no/such.ko"),
+        };
+        let steps = steps::of(&source, &settings, &["pci:v1*".to_owned()]).unwrap();
+        let (roles, steps): (Vec<Role>, Vec<Step>) =
+            steps.into_iter().map(|life| (life.role, life.step)).unzip();
+        let mut plan = Plan {
+            steps,
+            ..Plan::default()
+        };
+        let left_out = plan.leave_out(|option| !missing.contains(&option));
+        let end = plan.steps.len() - 1;
+        let results = plan.steps.iter().enumerate().map(|(number, step)| {
+            let outcome = if number == end { last } else { Outcome::Passed };
+            result(&step.name, outcome, &format!("message {number}"))
+        });
+        let mut report = report(results.collect());
+        report.expected_problem = settings.expect_problem.as_ref().map(|_| false);
+        let rows = trial.rows(&report, &roles, &left_out, Vec::new()).unwrap();
+        rows.into_iter()
+            .map(|row| (row.name, row.ok, row.detail))
+            .collect()
+    }
+
+    #[test]
+    fn a_step_of_the_manifest_is_no_usual_step_of_the_same_name() {
+        // The usual steps log messages 0 to 2, and 5 is that of the first removal.
+        let text = r#"
+            devices = ["edu"]
+            logs = [{ name = "probe logs", expect = ["message [01]$"] }]
+            removed = [{ name = "remove logs", expect = ["message [0-9]$"] }]
+            used = [
+                { name = "not tried", absent = "/a", needs-config = ["NONE"] },
+                { name = "the device is unbound", absent = "/a" },
+                { name = "the device is bound", absent = "/a" },
+            ]
+        "#;
+        let rows = rows(text, &["NONE"], Outcome::Passed);
+        let of = |name: &str| -> Vec<&str> {
+            let rows = rows.iter().filter(|row| row.0 == name);
+            rows.map(|row| row.2.as_str()).collect()
+        };
+        assert_eq!(of("probe logs"), ["message 0"]);
+        assert_eq!(of("remove logs"), ["message 5"]);
+        let names: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
+        assert_eq!(names[1..3], ["the device is bound", "probe logs"]);
+        assert_eq!(names[4], "not tried");
+    }
+
+    #[test]
+    fn messages_of_a_life_of_the_manifest_count_in_each_step() {
+        let text = r#"
+            logs = [{ name = "logs", expect = ["message 1$"] }]
+            steps = [
+                { name = "one", load = "edu" },
+                { name = "another", unload = "edu" },
+            ]
+        "#;
+        let rows = rows(text, &[], Outcome::Passed);
+        assert_eq!(rows[2], ("logs".into(), true, "message 1".into()));
+    }
+
+    #[test]
+    fn a_failed_step_is_shown_if_the_expected_problem_does_not_come() {
+        let text = r#"
+            expect-problem = "BUG"
+            steps = [{ name = "one", load = "edu" }]
+        "#;
+        let rows = rows(text, &[], Outcome::Failed);
+        assert_eq!(rows[0].0, "one");
+        assert!(!rows[0].1 && !rows[1].1, "{rows:?}");
+        assert!(rows[1].2.contains("`BUG`"), "{rows:?}");
+    }
 
     #[test]
     fn leaks_are_searched_for_where_a_machine_is_left() {
