@@ -13,7 +13,8 @@
 //! - `protocol` defines the records that the program in the guest writes to the console.
 //! - `outside` does the actions of the host during a plan, through `monitor`, which is QEMU's QMP.
 //! - `transcript` turns the console's lines into steps and problems, `watch` waits for a step's
-//!   messages, and `probe` reads the kernel's messages about a failed probe.
+//!   messages, and `probe` reads the kernel's messages about a failed probe. [`instead`] names what
+//!   is in the machine, for a step whose name matches nothing there.
 //! - [`problems`] and [`taint`] list the messages and taint flags that report a problem.
 //! - [`report`] holds the results of a run.
 //!
@@ -28,6 +29,7 @@ pub mod device;
 pub mod errno;
 pub mod init_program;
 pub mod initramfs;
+pub mod instead;
 mod keys;
 pub mod machine;
 pub mod mailbox;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use linux_driver_vm::instead::{self, Present};
 use linux_driver_vm::{Action, Alias, Device, Errno};
 
 use crate::programs::Program;
@@ -16,6 +17,11 @@ use crate::{allocations, kmemleak, port, power, quiet, sys, tracing};
 
 /// The interval between checks of a state that is awaited.
 const LOOK: Duration = Duration::from_millis(10);
+/// The part of a step's time limit after which a wait gives up if nothing is under way that could
+/// still make it succeed. The rest is for hot plug and deferred probes.
+const PART: u32 = 6;
+/// The remedy for a device that is not the driver's.
+const ANOTHER: &str = "name another device in trial.toml (`pci-id` or the step)";
 /// The longest part of a file that is read, in bytes.
 const MOST: u64 = 64 * 1024;
 
@@ -36,6 +42,36 @@ impl Failure {
             errno: None,
             detail: detail.to_string(),
         }
+    }
+
+    /// Adds the names that are there, if the failure is that something is not there.
+    fn instead(mut self, what: &str, names: impl FnOnce() -> Vec<String>) -> Self {
+        if self.errno == Some(Errno(libc::ENOENT)) {
+            let names =
+                instead::listed(names()).unwrap_or_else(|| "none with a similar name".into());
+            self.detail.push_str(&format!("\n{what}: {names}"));
+        }
+        self
+    }
+
+    /// Adds the module's ID table below the first line, if `device` does not name it.
+    fn of_table(mut self, device: &Device, world: &World) -> Self {
+        if !matches!(device, Device::Matching { .. }) {
+            let end = self.detail.find('\n').unwrap_or(self.detail.len());
+            self.detail.insert_str(end, &format!("\n{}", world.table()));
+        }
+        self
+    }
+
+    /// Adds the names in the folder of this path, if the failure is that the path does not exist.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        let above = path.ancestors().zip(path.ancestors().skip(1));
+        let Some((missing, folder)) = above.into_iter().find(|(_, folder)| folder.is_dir()) else {
+            return self;
+        };
+        self.instead(&format!("{} has", folder.display()), || {
+            instead::similar(&name(missing), names_in(folder))
+        })
     }
 }
 
@@ -60,9 +96,15 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             sys::load_module(module, params)
                 .map_err(failed(format_args!("finit_module({module})")))?;
         }
-        Action::LoadByAlias { device } => return load_by_alias(&found(device)?, &world.aliases),
+        Action::LoadByAlias { device } => {
+            let folder = found(device).map_err(|failure| failure.of_table(device, world))?;
+            return load_by_alias(&folder, device.bus(), world);
+        }
         Action::Unload { module } => {
-            sys::unload_module(module).map_err(failed(format_args!("delete_module({module})")))?;
+            let unloaded = sys::unload_module(module);
+            unloaded
+                .map_err(failed(format_args!("delete_module({module})")))
+                .map_err(|failure| failure.instead("loaded modules", modules))?;
         }
         Action::WaitBound { device, driver } => {
             wait_for_driver(device, Some(driver), world, deadline)?;
@@ -80,18 +122,30 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             write(&folder.join("driver/unbind"), &name(&folder))?;
         }
         Action::Bind { device, driver } => {
-            write(&bind_file(device, driver), &name(&found(device)?))?
+            let file = bind_file(device, driver);
+            let drivers = || names_in(&Path::new("/sys/bus").join(device.bus()).join("drivers"));
+            if !file.exists() {
+                let what = format!("drivers of the bus {}", device.bus());
+                let missing = failed(file.display())(io::Error::from_raw_os_error(libc::ENOENT));
+                return Err(missing.instead(&what, || instead::similar(driver, drivers())));
+            }
+            write(&file, &name(&found(device)?))?
         }
         Action::Remove { device } => write(&found(device)?.join("remove"), "1")?,
         Action::Rescan {} => write(Path::new("/sys/bus/pci/rescan"), "1")?,
-        Action::Write { path, data } => write(Path::new(path), data)?,
+        Action::Write { path, data } => {
+            let path = Path::new(path);
+            write(path, data).map_err(|failure| failure.at(path))?;
+        }
         Action::Read {
             path,
             equals,
             holds,
             lacks,
         } => {
-            let held = read(Path::new(path))?;
+            let path = Path::new(path);
+            let held = read(path).map_err(|failure| failure.at(path))?;
+            let path = path.display();
             let wrong = [
                 (
                     "not",
@@ -115,7 +169,8 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             return Ok(held);
         }
         Action::Exists { path } => {
-            fs::symlink_metadata(path).map_err(failed(path))?;
+            let there = fs::symlink_metadata(path).map_err(failed(path));
+            there.map_err(|failure| failure.at(Path::new(path)))?;
         }
         Action::Absent { path } => match fs::symlink_metadata(path) {
             Ok(_) => return Err(Failure::new(format_args!("{path} exists"))),
@@ -215,7 +270,9 @@ pub(crate) fn found(device: &Device) -> Result<PathBuf> {
     match device {
         Device::Named { name, .. } => {
             let folder = devices.join(name);
-            fs::metadata(&folder).map_err(failed(folder.display()))?;
+            fs::metadata(&folder)
+                .map_err(failed(folder.display()))
+                .map_err(|failure| failure.at(&folder))?;
             Ok(folder)
         }
         Device::Pci {
@@ -229,11 +286,12 @@ pub(crate) fn found(device: &Device) -> Result<PathBuf> {
                 };
                 has("vendor", *vendor) && has("device", *id)
             })?;
-            let count = same.len();
             same.into_iter().nth(*nth).ok_or_else(|| Failure {
                 errno: Some(Errno(libc::ENODEV)),
                 detail: format!(
-                    "ENODEV: no device {device}: {count} of that vendor and device ID are there"
+                    "ENODEV: no device {device}\n{}\ncorrect the IDs (`pci-id` or the step, in \
+                     trial.toml), or add the device to `devices`",
+                    present("pci", ""),
                 ),
             })
         }
@@ -250,8 +308,11 @@ pub(crate) fn found(device: &Device) -> Result<PathBuf> {
                 .ok_or_else(|| Failure {
                     errno: Some(Errno(libc::ENODEV)),
                     detail: format!(
-                        "ENODEV: no device of the bus {bus} that the module's aliases name: {}",
-                        patterns.join(" ")
+                        "ENODEV: the module matches no device of the bus {bus}\n{}\n{}\nadd the \
+                         device's ID to the driver's ID table, or another device to `devices` in \
+                         trial.toml",
+                        instead::table(patterns.iter().map(String::as_str)),
+                        present(bus, patterns.first().map_or("", |pattern| named(pattern))),
                     ),
                 })
         }
@@ -293,10 +354,9 @@ fn wait_for_driver(
     world: &World,
     deadline: Instant,
 ) -> Result<()> {
-    let shown = |driver: Option<&String>| driver.cloned().unwrap_or_else(|| "no driver".to_owned());
+    let limits = Limits::new(world.is_hot(), Instant::now(), deadline);
     loop {
-        // The device itself may appear later.
-        let late = Instant::now() >= deadline;
+        let now = Instant::now();
         match found(device) {
             Ok(folder) => {
                 let bound = driver_of(&folder);
@@ -311,25 +371,179 @@ fn wait_for_driver(
                         detail: format!("{}: {}", failure.errno, failure.message),
                     });
                 }
-                if late {
-                    let why = match bound {
-                        Some(_) => "",
-                        None => {
-                            ": if its probe was called, it returned ENODEV or ENXIO, which the \
-                             kernel does not log"
-                        }
+                let (limit, why) = match (&bound, wanted) {
+                    (_, None) => (limits.last, String::new()),
+                    (Some(_), Some(_)) => (
+                        limits.impossible,
+                        "\nthe name of the driver (`driver` in trial.toml, or else the module's \
+                         name) and the driver's NAME must be equal: correct one"
+                            .to_owned(),
+                    ),
+                    (None, Some(driver)) => limits.unbound(device, &folder, driver, world),
+                };
+                if now >= limit {
+                    let shown = |driver: Option<&String>| {
+                        driver.map_or("no driver", String::as_str).to_owned()
                     };
                     let (bound, wanted) = (shown(bound.as_ref()), shown(wanted));
+                    let device = match device {
+                        Device::Matching { .. } => name(&folder),
+                        _ => device.to_string(),
+                    };
                     return Err(Failure::new(format_args!(
                         "{device} is bound to {bound}, not to {wanted}{why}"
                     )));
                 }
             }
-            Err(failure) if late => return Err(failure),
+            // The device may appear later, if it can be plugged in.
+            Err(failure) if now >= limits.absent => return Err(failure),
             Err(_) => {}
         }
         thread::sleep(LOOK);
     }
+}
+
+/// The times at which a wait for a driver gives up.
+struct Limits {
+    /// The time if the wait cannot succeed.
+    impossible: Instant,
+    /// The time if nothing is known to be under way.
+    idle: Instant,
+    /// The time if the device is not there.
+    absent: Instant,
+    /// The latest time.
+    last: Instant,
+}
+
+impl Limits {
+    /// Makes the limits of a wait that starts now. `hot` says whether the host can plug devices.
+    fn new(hot: bool, now: Instant, deadline: Instant) -> Self {
+        let impossible = deadline.min(now + SETTLE);
+        let idle = impossible.max(now + deadline.saturating_duration_since(now) / PART);
+        Self {
+            impossible,
+            idle,
+            absent: if hot { deadline } else { idle },
+            last: deadline,
+        }
+    }
+
+    /// Returns the time at which to give up waiting for a driver of a device that has none, and the
+    /// likely reason.
+    fn unbound(
+        &self,
+        device: &Device,
+        folder: &Path,
+        driver: &String,
+        world: &World,
+    ) -> (Instant, String) {
+        let bus = device.bus();
+        let drivers = Path::new("/sys/bus").join(bus).join("drivers");
+        if !drivers.join(driver).exists() {
+            let of_modules = those(&drivers, |driver| driver.join("module").exists());
+            let registered =
+                instead::listed(of_modules.unwrap_or_default().iter().map(|d| name(d)));
+            let registered = registered.unwrap_or_else(|| "none".to_owned());
+            let why = format!(
+                "\nno driver {driver} is registered with the bus {bus}; those of loaded modules: \
+                 {registered}\nthe name of the driver (`driver` in trial.toml, or else the \
+                 module's name) and the driver's NAME must be equal: correct one"
+            );
+            return (self.impossible, why);
+        }
+        let deferred = read(Path::new("/sys/kernel/debug/devices_deferred"));
+        if let Ok(line) = deferred
+            .as_deref()
+            .map(|text| deferral(text, &name(folder)))
+            && let Some(line) = line
+        {
+            return (self.last, format!("\nits probe is deferred: {line}"));
+        }
+        // A device that is being added can be in sysfs before the bus looks for its driver.
+        let limit = if world.is_hot() { self.last } else { self.idle };
+        (limit, format!("\n{}", why_unbound(folder, world, ANOTHER)))
+    }
+}
+
+/// Returns the line of `devices_deferred` for this device.
+fn deferral<'a>(text: &'a str, device: &str) -> Option<&'a str> {
+    text.lines()
+        .find(|line| line.split_whitespace().next() == Some(device))
+}
+
+/// Returns the likely reason why a device has no driver, if no failed probe was logged. `remedy` is
+/// one for a device that is not the driver's.
+fn why_unbound(folder: &Path, world: &World, remedy: &str) -> String {
+    let modalias = read(&folder.join("modalias")).unwrap_or_default();
+    let fits = |alias: &Alias| sys::matches(&alias.pattern, &modalias);
+    if world.aliases.is_empty() || world.aliases.iter().any(fits) {
+        return "if its probe was called, it returned ENODEV or ENXIO, which the kernel does not log"
+            .to_owned();
+    }
+    format!(
+        "{}, and the device is {modalias}\nadd its ID to the driver's ID table, or {remedy}",
+        world.table()
+    )
+}
+
+/// Returns the devices of the bus as a text, without bridges and the devices of the chipset. Of a
+/// bus with many devices, these are the ones with a name that is similar to `wanted`.
+fn present(bus: &str, wanted: &str) -> String {
+    let folders = endpoints(bus).unwrap_or_default();
+    let names = folders.iter().map(|folder| name(folder));
+    let names = if bus == "pci" {
+        names.collect()
+    } else {
+        instead::similar(wanted, names)
+    };
+    let devices = names.into_iter().map(|name| {
+        let folder = Path::new("/sys/bus").join(bus).join("devices").join(&name);
+        Present {
+            name,
+            modalias: read(&folder.join("modalias")).unwrap_or_default(),
+            driver: driver_of(&folder),
+        }
+    });
+    let none = if bus == "pci" {
+        "none"
+    } else {
+        "none with a similar name"
+    };
+    let devices = instead::listed(devices).unwrap_or_else(|| none.to_owned());
+    format!("devices of the bus {bus}: {devices}")
+}
+
+/// Returns the name in an alias: `lamp` of `platform:lamp`.
+fn named(alias: &str) -> &str {
+    alias.split_once(':').map_or(alias, |(_, name)| name)
+}
+
+/// Returns the names of the entries of a folder.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = those(folder, |_| true).unwrap_or_default();
+    entries.iter().map(|entry| name(entry)).collect()
+}
+
+/// Returns the names of the loaded modules.
+fn modules() -> Vec<String> {
+    let text = fs::read_to_string("/proc/modules").unwrap_or_default();
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+/// Returns the folders of the devices of the bus, without bridges and the devices of the chipset.
+fn endpoints(bus: &str) -> Result<Vec<PathBuf>> {
+    let devices = Path::new("/sys/bus").join(bus).join("devices");
+    // The slots in which QEMU's chipsets have their other functions.
+    let is_pc = read(&devices.join("0000:00:00.0/device")).is_ok_and(|id| id == "0x1237");
+    let chipset = [
+        "0000:00:00.",
+        if is_pc { "0000:00:01." } else { "0000:00:1f." },
+    ];
+    those(&devices, |folder| {
+        let is_bridge = read(&folder.join("class")).is_ok_and(|class| class.starts_with("0x06"));
+        !is_bridge && !chipset.iter().any(|slot| name(folder).starts_with(slot))
+    })
 }
 
 /// The time that a device may stay without a driver, because its probe is deferred or asynchronous.
@@ -338,21 +552,10 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Checks that each PCI device of the machine is bound.
 fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result {
     let latest = deadline.min(Instant::now() + SETTLE);
-    let bus = Path::new("/sys/bus/pci/devices");
     loop {
         let spared = leaves.iter().map(found).collect::<Result<Vec<_>>>()?;
-        // The slots in which QEMU's chipsets have their other functions.
-        let is_pc = read(&bus.join("0000:00:00.0/device")).is_ok_and(|id| id == "0x1237");
-        let chipset = [
-            "0000:00:00.",
-            if is_pc { "0000:00:01." } else { "0000:00:1f." },
-        ];
-        let folders = those(bus, |folder| {
-            let is_bridge =
-                read(&folder.join("class")).is_ok_and(|class| class.starts_with("0x06"));
-            let of_chipset = chipset.iter().any(|slot| name(folder).starts_with(slot));
-            !is_bridge && !of_chipset && !spared.iter().any(|spared| spared == folder)
-        })?;
+        let mut folders = endpoints("pci")?;
+        folders.retain(|folder| !spared.contains(folder));
         let unbound: Vec<&PathBuf> = folders
             .iter()
             .filter(|folder| driver_of(folder).is_none())
@@ -366,12 +569,21 @@ fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result 
         }
         if Instant::now() >= latest {
             let unbound = unbound.iter().map(|folder| {
-                let id = |file: &str| read(&folder.join(file)).unwrap_or_default().replace("0x", "");
+                let id = |file: &str| {
+                    read(&folder.join(file))
+                        .unwrap_or_default()
+                        .replace("0x", "")
+                };
                 let why = match world.probe_failure(&name(folder), None) {
                     Some(failure) => failure.message,
-                    None => "no alias of the module matches it, or its probe returned ENODEV or ENXIO, which the kernel does not log".to_owned(),
+                    None => why_unbound(folder, world, "list the device in `leaves` in trial.toml"),
                 };
-                format!("{} (pci:{}:{}) is bound to no driver: {why}", name(folder), id("vendor"), id("device"))
+                format!(
+                    "{} (pci:{}:{}) is bound to no driver: {why}",
+                    name(folder),
+                    id("vendor"),
+                    id("device")
+                )
             });
             return Err(Failure::new(unbound.collect::<Vec<_>>().join("; ")));
         }
@@ -413,10 +625,10 @@ fn wait_gone(device: &Device, deadline: Instant) -> Result<()> {
 }
 
 /// Loads every module that an alias names for the device, as udev does through modprobe.
-fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
+fn load_by_alias(folder: &Path, bus: &str, world: &World) -> Result {
     let modalias = read(&folder.join("modalias"))?;
     let mut loaded: Vec<&str> = Vec::new();
-    for Alias { pattern, module } in aliases {
+    for Alias { pattern, module } in &world.aliases {
         if !sys::matches(pattern, &modalias) || loaded.contains(&module.as_str()) {
             continue;
         }
@@ -431,8 +643,10 @@ fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
     }
     if loaded.is_empty() {
         return Err(Failure::new(format_args!(
-            "none of the {} aliases matches {modalias}",
-            aliases.len()
+            "the module does not match {modalias}\n{}\n{}\nadd the device's ID to the driver's ID \
+             table, or {ANOTHER}",
+            world.table(),
+            present(bus, &name(folder)),
         )));
     }
     Ok(format!("{modalias}: {}", loaded.join(", ")))
@@ -461,4 +675,55 @@ pub(crate) fn read(path: &Path) -> Result {
     let result = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
     result.map_err(failed(path.display()))?;
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_gives_up_as_soon_as_nothing_can_end_it() {
+        let start = Instant::now();
+        let limits = |hot: bool, seconds: u64| {
+            let deadline = start + Duration::from_secs(seconds);
+            let limits = Limits::new(hot, start, deadline);
+            [limits.impossible, limits.idle, limits.absent, limits.last]
+                .map(|limit| (limit - start).as_secs())
+        };
+        assert_eq!(limits(false, 60), [3, 10, 10, 60]);
+        assert_eq!(limits(true, 60), [3, 10, 60, 60]);
+        assert_eq!(limits(false, 240), [3, 40, 40, 240]);
+        assert_eq!(limits(false, 12), [3, 3, 3, 12]);
+        assert_eq!(limits(false, 0), [0; 4]);
+    }
+
+    #[test]
+    fn a_deferred_probe_is_known_by_the_name_of_its_device() {
+        let text = "0000:00:04.1\n0000:00:04.0\tedu: no clock yet\n";
+        assert_eq!(
+            deferral(text, "0000:00:04.0"),
+            Some("0000:00:04.0\tedu: no clock yet")
+        );
+        assert_eq!(deferral(text, "0000:00:04"), None);
+        assert_eq!(deferral("", "0000:00:04.0"), None);
+    }
+
+    #[test]
+    fn a_missing_path_is_shown_with_similar_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("edu_first-8"), "").unwrap();
+        let detail = |path: &Path| {
+            let missing = read(path).map_err(|failure| failure.at(path));
+            missing.unwrap_err().detail
+        };
+        for missing in ["edu_forst-8", "edu_forst/bind"] {
+            let has = format!("{} has: edu_first-8", dir.path().display());
+            let detail = detail(&path(missing));
+            assert_eq!(detail.lines().last(), Some(has.as_str()), "{detail}");
+        }
+        // This one exists.
+        let detail = detail(dir.path());
+        assert_eq!(detail.lines().count(), 1, "{detail}");
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -149,10 +150,19 @@ impl Program {
         let errors = self.errors.recv().unwrap_or_default();
         match status.code() {
             Some(0) => Ok(said.join("\n")),
-            Some(code) => Err(Failure {
-                errno: ERRNOS.contains(&code).then_some(Errno(code)),
-                detail: format!("{}: {errors}", self.command),
-            }),
+            Some(code) => {
+                let failure = Failure {
+                    errno: ERRNOS.contains(&code).then_some(Errno(code)),
+                    detail: format!("{}: {errors}", self.command),
+                };
+                // The file that is not there is most likely one that the command names.
+                let mut paths = self.command.split(' ').map(Path::new);
+                let missing = paths.find(|path| path.is_absolute() && !path.exists());
+                Err(match missing {
+                    Some(path) => failure.at(path),
+                    None => failure,
+                })
+            }
             None => Err(Failure::new(format_args!(
                 "{}: ended by signal {}: {errors}",
                 self.command,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use linux_driver_vm::{Action, Alias, ProbeFailure};
+use linux_driver_vm::{Action, Alias, ProbeFailure, instead};
 
 use crate::action::{Failure, Result};
 use crate::outside::Outside;
@@ -65,6 +65,16 @@ impl World {
             .filter(|failure| failure.device == device)
             .find(of_driver)
             .cloned()
+    }
+
+    /// Returns the ID table of the modules as a text.
+    pub(crate) fn table(&self) -> String {
+        instead::table(self.aliases.iter().map(|alias| alias.pattern.as_str()))
+    }
+
+    /// Returns whether the host can plug devices in and out during the plan.
+    pub(crate) fn is_hot(&self) -> bool {
+        self.outside.is_some()
     }
 
     /// Asks the host to do this action.
