@@ -48,7 +48,9 @@ pub enum Action {
     },
     /// Waits until the device is bound to the driver and the driver's `probe` has returned, in
     /// whichever thread it runs (hot plug, asynchronous probe). Fails at once if the kernel has
-    /// logged that the probe failed, in this step or the one before.
+    /// logged that the probe failed, in this step or the one before. Gives up after a sixth of the
+    /// time limit if neither hot plug nor a deferred probe can still bind the device, and after 3 s
+    /// if the driver has another name.
     WaitBound {
         /// The device.
         #[serde(rename = "wait-bound")]
@@ -439,6 +441,20 @@ impl Action {
             self,
             Self::Exec { .. } | Self::Spawn { .. } | Self::Join { .. }
         )
+    }
+
+    /// Returns whether the kernel or a program still works on the action after its end, or whether
+    /// the action only waits.
+    pub(crate) fn leaves_under_way(&self) -> bool {
+        self.asks_host()
+            || matches!(
+                self,
+                Self::Expect {}
+                    | Self::Sleep { .. }
+                    | Self::SurpriseUnplug { .. }
+                    | Self::Spawn { .. }
+                    | Self::Suspend { .. }
+            )
     }
 
     /// Returns whether the host does the action.

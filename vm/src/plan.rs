@@ -97,7 +97,10 @@ pub struct Step {
     /// The error with which the action must fail. Without it, the action must succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails: Option<Errno>,
-    /// The time limit of the step in seconds, which includes the wait for its messages.
+    /// The time limit of the step in seconds, which includes the wait for its messages. Once the
+    /// action has ended, its messages have a sixth of that time, and at least 10 s. After an action
+    /// that leaves something under way (`sleep-ms`, `spawn`, hot plug), and without an action, they
+    /// have all of it.
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,
     /// Options that the kernel's configuration must have for the step to be useful, such as
@@ -108,6 +111,9 @@ pub struct Step {
 
 /// The default time limit of a step, in seconds. It is long enough on a busy host without KVM.
 pub const STEP_SECONDS: u64 = 60;
+
+/// The least time for messages after the end of an action, in seconds.
+const MESSAGE_SECONDS: u64 = 10;
 
 fn default_timeout() -> u64 {
     STEP_SECONDS
@@ -163,6 +169,14 @@ impl Step {
     /// Sets the driver of each `bind` and `wait-bound` of the step that names none.
     pub fn fill_driver(&mut self, name: &str) {
         self.action.fill_driver(name);
+    }
+
+    /// Returns the time, in seconds, that the step's messages may take after the end of its action.
+    pub fn message_seconds(&self) -> u64 {
+        if self.action.any(&Action::leaves_under_way) {
+            return self.timeout_s;
+        }
+        self.timeout_s.min(MESSAGE_SECONDS.max(self.timeout_s / 6))
     }
 
     /// Sets the time limit, in seconds.
@@ -386,6 +400,28 @@ mod tests {
             serde_json::from_str::<Plan>(&serde_json::to_string(&plan).unwrap()).unwrap(),
             plan
         );
+    }
+
+    #[test]
+    fn messages_have_little_time_after_an_action_that_has_ended() {
+        let seconds = |action: &str, timeout: u64| {
+            let text = format!("steps = [{{ name = \"1\", {action}, timeout-s = {timeout} }}]");
+            plan(&text).steps[0].message_seconds()
+        };
+        assert_eq!(seconds(r#"bind = "pci:1:2", driver = "a""#, 60), 10);
+        assert_eq!(seconds(r#"exec = ["a"]"#, 240), 40);
+        assert_eq!(seconds(r#"exec = ["a"]"#, 30), 10);
+        assert_eq!(seconds(r#"exec = ["a"]"#, 5), 5);
+        for action in [
+            r#"expect = ["a"]"#,
+            "sleep-ms = 1",
+            r#"spawn = ["a"], as = "x""#,
+            r#"unplug = "edu1""#,
+            r#"surprise-unplug = "pci:1:2""#,
+            r#"repeat = 2, actions = [{ plug = "edu" }]"#,
+        ] {
+            assert_eq!(seconds(action, 60), 60, "{action}");
+        }
     }
 
     #[test]

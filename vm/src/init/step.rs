@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linux_driver_vm::protocol::{Record, details};
+use linux_driver_vm::protocol::{LINE_END, Record, details};
 use linux_driver_vm::text::clean;
 use linux_driver_vm::{Errno, Step, Watch};
 
@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(5);
 const MARK: Duration = Duration::from_millis(250);
 /// The time after its deadline that an action has to give up by itself.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The number of messages that are shown with a step whose messages did not come.
+const SHOWN: usize = 5;
 
 /// Runs the step and writes its records. Returns whether it passed.
 pub(crate) fn run(
@@ -49,9 +52,8 @@ pub(crate) fn run(
     // An action that hangs has left the console quiet.
     quiet::end();
     let ok = result.is_ok();
-    // A record is one line, so line ends in a text become separators.
     let (Ok(detail) | Err(detail)) = result;
-    for record in details(&clean(detail.trim().replace('\n', " | ").as_bytes())) {
+    for record in details(&clean(detail.trim().replace('\n', LINE_END).as_bytes())) {
         log.say(&record)?;
     }
     let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -76,6 +78,8 @@ fn perform(
     let (thread, ended) = start(step, world, deadline);
     let mut result = None;
     let mut marked = None;
+    // The time limit for the messages, once the action has ended.
+    let (mut messages, mut latest) = (Vec::new(), None);
     loop {
         if result.is_none() {
             result = match ended.recv_timeout(LOOK) {
@@ -85,6 +89,10 @@ fn perform(
                     Some(Err("the thread of the action ended".to_owned()))
                 }
             };
+            if result.is_some() {
+                let seconds = Duration::from_secs(step.message_seconds());
+                latest = Some(deadline.min(Instant::now() + seconds));
+            }
         } else {
             thread::sleep(LOOK);
         }
@@ -101,14 +109,15 @@ fn perform(
             if let Err(why) = watch.see(&message) {
                 return Ok(Err(why));
             }
+            if messages.len() == SHOWN {
+                messages.remove(0);
+            }
+            messages.push(message);
         }
         let now = Instant::now();
         match (&result, watch.missing()) {
-            (Some(Ok(_)), Some(missing)) if now >= deadline => {
-                return Ok(Err(format!(
-                    "no message matched {missing} within {} s",
-                    step.timeout_s
-                )));
+            (Some(Ok(_)), Some(missing)) if latest.is_none_or(|latest| now >= latest) => {
+                return Ok(Err(unmatched(&missing, step, &messages)));
             }
             (Some(Ok(_)), Some(_)) => {}
             (Some(_), _) => return Ok(result.unwrap_or_else(|| Ok(String::new()))),
@@ -151,6 +160,20 @@ fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> 
     }
 }
 
+/// Returns the message for a step whose messages did not come, with the last ones that did.
+fn unmatched(missing: &str, step: &Step, last: &[String]) -> String {
+    let limit = match step.message_seconds() {
+        all if all >= step.timeout_s => format!("within {} s", step.timeout_s),
+        part => format!("within {part} s after the end of the action"),
+    };
+    let found = if last.is_empty() {
+        "nothing was logged".to_owned()
+    } else {
+        format!("logged: {}", last.join("\nlogged: "))
+    };
+    format!("no message matched {missing} {limit}\n{found}")
+}
+
 /// Returns the message for an action that does not return, with the kernel stack of its thread.
 fn stuck(thread: Option<i32>, seconds: u64) -> String {
     let stack = thread
@@ -166,6 +189,8 @@ fn stuck(thread: Option<i32>, seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use linux_driver_vm::Action;
+
     use super::*;
 
     fn failure(errno: Option<i32>) -> action::Result {
@@ -173,6 +198,26 @@ mod tests {
             errno: errno.map(Errno),
             detail: "why".to_owned(),
         })
+    }
+
+    #[test]
+    fn a_missing_message_is_shown_with_the_last_ones() {
+        let messages = ["answer 8", "answer 9"].map(str::to_owned);
+        let step = Step::new("a", Action::Rescan {});
+        let text = unmatched("\"answer 10\"", &step, &messages);
+        assert_eq!(
+            text.lines().next().unwrap(),
+            "no message matched \"answer 10\" within 10 s after the end of the action"
+        );
+        assert_eq!(
+            text.lines().skip(1).collect::<Vec<_>>(),
+            ["logged: answer 8", "logged: answer 9"]
+        );
+        let text = unmatched("\"a\"", &Step::new("a", Action::Expect {}), &[]);
+        assert_eq!(
+            text,
+            "no message matched \"a\" within 60 s\nnothing was logged"
+        );
     }
 
     #[test]
