@@ -159,7 +159,7 @@ impl<'a> Agreement<'a> {
             self.no_evidence(
                 Subject::Type,
                 name,
-                &format!("{path}: only one truth knows them"),
+                &format!("{path}: only one description has them"),
             );
             return;
         }

@@ -41,7 +41,7 @@ pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let mut text = head(abi);
     section(
         &mut text,
-        "What is only pointed to, or defined further down.",
+        "Types that are only pointed to, or that are defined further down.",
         |text| {
             text.extend(writer.forwards().map(|line| line + "\n"));
         },
@@ -64,7 +64,7 @@ pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let asserts = asserts::all(btf, abi, writer.defined())?;
     section(
         &mut text,
-        "What the kernel has, for the compiler to check.",
+        "Sizes and offsets in the kernel. The compiler checks them.",
         |text| {
             text.push_str(&asserts);
         },

@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_tables_are_no_panic() {
+    fn damaged_tables_do_not_panic() {
         for form in [Linux6_1, Linux6_12, Linux7_2] {
             let whole = tables(form, &[]);
             for length in (0..whole.len()).step_by(3) {
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_at_the_end_of_memory_are_no_panic() {
+    fn addresses_at_the_end_of_memory_do_not_panic() {
         assert_eq!(symbols(&tables(Linux7_2, &[]), u64::MAX - 40), None);
         assert!(symbols(&tables(Linux6_12, &[]), u64::MAX - 40).is_some());
     }

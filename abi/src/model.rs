@@ -2,8 +2,8 @@
 //! The data model of an ABI, which is also the content of `abi.json`.
 //!
 //! Everything is keyed and sorted by its C name, so equal ABIs have equal texts. Nothing is
-//! guessed: what could not be found out is in [`Abi::no_evidence`], with the reason. Several
-//! kernels share their equal parts in memory, so comparing those costs nothing.
+//! guessed: unknown items are in [`Abi::no_evidence`], with the reason. Several kernels share their
+//! equal parts in memory, so comparing those costs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -373,7 +373,7 @@ impl DriftReport {
     /// Returns the conclusion of the report.
     ///
     /// - Known drift goes first, because unknown facts cannot undo it.
-    /// - Something that could not be found out never passes, whatever `fail_on` is.
+    /// - An unknown fact never passes, no matter what `fail_on` is.
     /// - A report without a comparison does not pass.
     /// - A source that was not judged never passes. With [`FailOn::Source`] it counts as something
     ///   that could not be checked.

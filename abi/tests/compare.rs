@@ -936,7 +936,7 @@ fn example() -> DriftReport {
 }
 
 #[test]
-fn the_conclusion_follows_the_gravest_open_finding() {
+fn the_conclusion_follows_the_most_severe_open_finding() {
     let with = |verdicts: &[Verdict]| {
         let mut report = example();
         let blank = report.checks[0].findings[0].clone();

@@ -93,7 +93,7 @@ fn names_control_nothing_in_any_format() {
         for (number, line) in rendered.lines().enumerate() {
             let hidden = |c: char| visible::visible(c.encode_utf8(&mut [0; 4])).len() > 4;
             assert!(!line.contains(hidden), "{name}:{number}: {line:?}");
-            // A runner looks for commands at the start of a line, behind blanks.
+            // A runner looks for commands at the start of a line, after blanks.
             let commands = ["::error", "::warning", "::notice"];
             let command = commands
                 .iter()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Tests that a kernel compared with itself has no drift, whatever its ABI was read from, and that
+//! Tests that a kernel compared with itself has no drift, for each source of its ABI, and that
 //! unknown facts are reported.
 
 use std::collections::BTreeSet;

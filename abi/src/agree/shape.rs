@@ -199,7 +199,7 @@ pub(super) enum Likeness {
     Same,
     /// A name in one of them is not known, so there is no evidence.
     Unknown,
-    /// The types differ, whatever the unknown names mean.
+    /// The types differ, no matter what the unknown names mean.
     Different,
 }
 
@@ -464,7 +464,7 @@ mod tests {
         ] {
             assert_eq!(likeness(rust, c), Likeness::Unknown, "{rust} and {c}");
         }
-        // A difference beside the unknown name is a difference.
+        // A difference in another part than the unknown name is a difference.
         for (rust, c) in [
             ("int [2]", "handler_t [3]"),
             ("void (*)(int, int)", "void (*)(handler_t)"),

@@ -404,7 +404,7 @@ impl Extraction<'_, '_> {
         match (distinct.next(), distinct.next()) {
             (Some((returns, params, variadic)), None) => {
                 if returns == "void" && params.is_empty() && is_assembly(name) {
-                    let why = "written in assembly: its BTF says void (void), whatever it takes";
+                    let why = "written in assembly: its BTF always says void (void)";
                     self.nothing("function", name, why.to_owned());
                     return Ok(());
                 }

@@ -74,7 +74,7 @@ fn a_function_is_read_with_its_dots() {
 }
 
 #[test]
-fn two_definitions_that_differ_are_no_evidence() {
+fn two_definitions_that_differ_give_no_evidence() {
     let mut btf = sample();
     btf.structure("device", 24, &[]);
     let other = btf.signature(0, &[]);
@@ -90,7 +90,7 @@ fn two_definitions_that_differ_are_no_evidence() {
 }
 
 #[test]
-fn a_type_after_an_unknown_kind_is_no_evidence() {
+fn a_type_after_an_unknown_kind_gives_no_evidence() {
     let mut btf = sample();
     btf.record("later", 31, false, 0, 0, &[]);
     btf.structure("hidden", 4, &[]);

@@ -62,8 +62,8 @@ pub(super) fn find(bytes: &[u8], location: &str) -> Result<Found> {
         } else if form == Form::Module {
             (
                 "a module without a section .BTF".to_owned(),
-                "its kernel's BTF has what they share: give that; modules built outside the \
-                 kernel's tree often have none",
+                "give its kernel's BTF, which contains the types that both share; modules built \
+                 outside the kernel's tree often have no BTF",
             )
         } else {
             (

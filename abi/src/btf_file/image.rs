@@ -17,7 +17,7 @@ pub(super) fn payload<'b>(bytes: &'b [u8], form: Form, location: &str) -> Result
         .ok_or_else(|| {
             Error::new(
                 location,
-                format_args!("a {form} whose payload of {length} bytes at {start} is in it"),
+                format_args!("a {form} that contains its payload of {length} bytes at {start}"),
                 format_args!("a file of {} bytes: it is cut off, or damaged", bytes.len()),
                 "get the file again",
             )

@@ -244,7 +244,7 @@ fn a_file_is_opened_and_a_folder_is_not() {
     assert!(source.btf() == btf);
     assert_eq!(source.location(), path.display().to_string());
     let error = BtfFile::open(folder.path())
-        .expect_err("a folder is no kernel")
+        .expect_err("a folder is not a kernel")
         .to_string();
     assert!(error.contains("a folder"), "{error}");
     let error = BtfFile::open(&folder.path().join("absent"))
@@ -337,7 +337,10 @@ fn a_modules_btf_names_its_kernel() {
     let btf = sample().bytes();
     let info = b"name=m\0vermagic=6.12.117+deb12-amd64 SMP preempt mod_unload \0";
     let source = open(elf(1, &[(".modinfo", info), (".BTF", &btf)])).expect("it holds BTF");
-    let error = source.kernel().expect_err("it is no kernel's").to_string();
+    let error = source
+        .kernel()
+        .expect_err("it is not the BTF of a kernel")
+        .to_string();
     assert!(
         error.contains("split BTF") && error.contains("6.12.117+deb12-amd64"),
         "{error}"
@@ -351,7 +354,7 @@ fn a_modules_btf_names_its_kernel() {
 }
 
 #[test]
-fn a_truncated_file_is_named_as_such() {
+fn a_truncated_file_is_called_truncated() {
     let (image, btf) = kernel();
     let at = memchr::memmem::find(&image, &btf).expect("it is in there");
     refused(

@@ -58,7 +58,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
             context.names.1
         };
         let text = format!(
-            "{} constants come from the compiler, which was not asked for {at} (no headers at hand)",
+            "{} constants come from the compiler; for {at} it was not asked, because no headers were at hand",
             unevaluated.len()
         );
         let mut finding = no_evidence(Subject::Constant, ALL, false, text);
@@ -91,7 +91,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
         let text = if had || has {
             "used, but not looked at on either side"
         } else {
-            "the constants that the code uses come from the compiler, which was asked for neither \
+            "the constants that the code uses come from the compiler; it was not asked for either \
              kernel"
         };
         let mut finding = no_evidence(Subject::Constant, ALL, false, text.to_owned());

@@ -175,15 +175,15 @@ fn signature(
         std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
     let mut ways = pairs.filter_map(|(old, new)| spelled(context, old, new));
     // `Retyping` is ordered by severity. Among equals, an incompatible change is more severe.
-    let gravest = ways
+    let most_severe = ways
         .by_ref()
         .max_by_key(|retype| (!retype.compatible, retype.how))?;
     let change = Change::Retyped {
         before,
         after,
-        how: gravest.how,
+        how: most_severe.how,
     };
-    let verdict = match (gravest.compatible, gravest.how) {
+    let verdict = match (most_severe.compatible, most_severe.how) {
         (_, Retyping::ConstOnly) => (
             Verdict::Keeps,
             "const does not change machine code: the same object keeps working",
@@ -194,7 +194,7 @@ fn signature(
         ),
         (false, _) => wrong,
     };
-    let text = match gravest.how {
+    let text = match most_severe.how {
         Retyping::ConstOnly => format!("{text}, const only"),
         _ => text,
     };

@@ -4,9 +4,9 @@
 //! Type information has no macros. A `vmlinux` alone has no list of exported symbols. A kernel of
 //! the history was asked only for the names that were needed when it was read. Facts that one of
 //! the two sources could not describe are outside the scope, and the report lists them. Inside the
-//! scope, an unknown fact is a finding and never passes. One example is a name that one kernel has
-//! and that the other was asked for in vain. Another is a name that neither kernel knows, for
-//! different reasons.
+//! scope, an unknown fact is a finding and never passes. One example is a name that was found in
+//! one kernel but not in the other. Another is a name that neither kernel knows, for different
+//! reasons.
 
 use std::collections::BTreeSet;
 
@@ -119,7 +119,7 @@ fn word(subject: Subject) -> &'static str {
 #[derive(PartialEq, Eq)]
 enum Side<'a> {
     Known,
-    /// The name was looked for in vain, for this reason.
+    /// The name was not found, for this reason.
     InVain(&'a str),
     /// The name was not looked for.
     Unasked,

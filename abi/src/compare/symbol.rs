@@ -23,7 +23,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
             context.names.1
         };
         let text = format!(
-            "no list of what {at} exports was at hand, so its symbols could not be compared"
+            "no list of the exports of {at} was at hand, so its symbols could not be compared"
         );
         let mut finding = no_evidence(Subject::Symbol, LIST, false, text);
         let known = if before.is_empty() { after } else { before };

@@ -126,14 +126,14 @@ impl Lines {
         })
     }
 
-    /// Returns the lines of the code at `offset` in the function with this symbol: first the line
-    /// itself, then, if its function is inlined, the line of the call, and so on. `size` is the
-    /// distance to the next symbol. For the last symbol of a section, that may be in the section
-    /// that follows in memory, or be the end of the page. So `size` may then be larger by less than
-    /// a page.
+    /// Returns the lines of the code at `offset` in the function with this symbol. The first is the
+    /// line itself. If its function is inlined, the line of the call follows, and so on. `size` is
+    /// the distance to the next symbol. For the last symbol of a section, that may be in the
+    /// section that follows in memory, or be the end of the page. So `size` may then be larger by
+    /// less than a page.
     ///
-    /// Returns nothing if there is no such symbol, if it is not clear which one of several with
-    /// that name is meant, or if the size is another: the object is then not that of the code.
+    /// Returns nothing if there is no such symbol, if several symbols with that name fit, or if the
+    /// size differs, because the code then belongs to another object.
     pub fn at(&self, symbol: &str, offset: u64, size: u64) -> Vec<SourceLine> {
         let Some(symbol) = self.find(symbol, size).filter(|_| offset <= size) else {
             return Vec::new();
@@ -250,7 +250,7 @@ fn is_deep(dwarf: &gimli::Dwarf<Reader>) -> gimli::Result<bool> {
 }
 
 /// Returns whether the kernel prints `known` as `name`: cut at its limit, or without the hash that
-/// LLVM puts behind the name of a function of one file.
+/// LLVM puts after the name of a function of one file.
 fn is_short_for(name: &str, known: &str) -> bool {
     known
         .strip_prefix(name)
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_equal_symbols_nobody_knows_which_one_it_is() {
+    fn two_equal_symbols_cannot_be_told_apart() {
         let object = object(
             &["-g"],
             &[("a.c", C), ("b.c", &C.replace("void one", "void two"))],

@@ -11,7 +11,7 @@ use crate::model::{Field, Type};
 const ELSEWHERE: &str = "a kernel's type information has no macros, no inline functions and \
                          nothing that only modules have";
 
-/// How many fields before and after one are drawn.
+/// The number of fields that are drawn before and after the explained one.
 const AROUND: usize = 3;
 
 /// Returns the explanation as text.

@@ -64,10 +64,7 @@ pub(super) fn read<'t>(
 /// Returns the letter of a fact's row, and a description of the row.
 fn form(what: What) -> (&'static str, &'static str) {
     match what {
-        What::Function => (
-            "s",
-            "s, number, linkage, what it returns and its parameters",
-        ),
+        What::Function => ("s", "s, number, linkage, return type and parameters"),
         What::Constant => (
             "c",
             "c, number, value, source (btf or compiler), and its type if it has one of its own",

@@ -87,7 +87,7 @@ fn pictures(out: &mut String, check: &Comparison) {
             "\n<details><summary>{} before and after</summary>\n\n",
             html(&visible(name))
         );
-        // Indented text is shown literally, whatever it contains.
+        // Indented text is shown literally, with any contents.
         for row in rows {
             let _ = writeln!(out, "    {}", row.line());
         }

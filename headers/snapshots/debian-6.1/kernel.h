@@ -8,7 +8,7 @@
 #ifndef LINUX_DRIVER_KERNEL_H
 #define LINUX_DRIVER_KERNEL_H
 
-/* What is only pointed to, or defined further down. */
+/* Types that are only pointed to, or that are defined further down. */
 
 struct acpi_device_id;
 struct address_space;
@@ -1515,7 +1515,7 @@ static const int LINUX_DRIVER_WQ_HIGHPRI __attribute__((unused)) = 16;
 static const int LINUX_DRIVER_WQ_MEM_RECLAIM __attribute__((unused)) = 8;
 static const int LINUX_DRIVER_WQ_UNBOUND __attribute__((unused)) = 2;
 
-/* What the kernel has, for the compiler to check. */
+/* Sizes and offsets in the kernel. The compiler checks them. */
 
 _Static_assert(sizeof(Elf64_Addr) == 8, "size of Elf64_Addr");
 _Static_assert(sizeof(Elf64_Half) == 2, "size of Elf64_Half");

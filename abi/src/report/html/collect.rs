@@ -79,7 +79,7 @@ fn column_of(finding: &Finding) -> (Group, &str) {
 }
 
 /// Returns the most severe verdict, ignoring accepted findings.
-fn gravest(findings: &[&Finding]) -> Option<Verdict> {
+fn most_severe(findings: &[&Finding]) -> Option<Verdict> {
     let open = findings.iter().filter(|finding| finding.accepted.is_none());
     open.map(|finding| finding.verdict).max()
 }
@@ -115,7 +115,7 @@ pub(super) fn collect(report: &DriftReport) -> Collected<'_> {
                 let at = collected.variants.len();
                 collected.variants.push(Variant {
                     column,
-                    verdict: gravest(&findings),
+                    verdict: most_severe(&findings),
                     used: findings.iter().any(|finding| {
                         !finding.used.is_empty() || finding.role == Some(Role::DriverAllocated)
                     }),
@@ -154,7 +154,7 @@ fn columns<'r>(by_row: &[BTreeMap<(Group, &'r str), Vec<&'r Finding>>]) -> Vec<C
             rows: 0,
             variants: Vec::new(),
         });
-        column.verdict = column.verdict.max(gravest(findings));
+        column.verdict = column.verdict.max(most_severe(findings));
         column.rows += 1;
     }
     let mut columns: Vec<Column<'r>> = columns.into_values().collect();

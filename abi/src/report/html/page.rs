@@ -194,7 +194,7 @@ fn matrix(report: &DriftReport, collected: &Collected<'_>, out: &mut String) {
         return;
     }
     out.push_str("<noscript><p class=\"note\">Without JavaScript there are no filters and no pictures of layouts. A cell leads to its findings below.</p></noscript>\n");
-    out.push_str("<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix-title\" tabindex=\"0\">\n<table id=\"matrix\">\n<thead><tr><th scope=\"col\" class=\"kernel\">Kernel</th><th scope=\"col\" class=\"v\">Gravest</th>");
+    out.push_str("<div class=\"scroll\" role=\"region\" aria-labelledby=\"matrix-title\" tabindex=\"0\">\n<table id=\"matrix\">\n<thead><tr><th scope=\"col\" class=\"kernel\">Kernel</th><th scope=\"col\" class=\"v\">Most severe</th>");
     for column in &collected.columns {
         let class = match column.group {
             Group::Types => "",
