@@ -174,7 +174,7 @@ pub fn check_against(ko: &Path, kernel: Rules<'_>, expect: &Expectations) -> Res
     if !kernel.config.is_set("CONFIG_X86_64") {
         return Err(Error::new(
             ko.display(),
-            "a kernel for x86-64 (CONFIG_X86_64=y), which is what the checks know",
+            "a kernel for x86-64 (CONFIG_X86_64=y), the only architecture that the checks know",
             "a configuration without it",
             "check the module against the build tree of an x86-64 kernel",
         ));

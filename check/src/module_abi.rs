@@ -44,16 +44,16 @@ struct Question<'a> {
     data: &'a [u8],
     /// The facts in it.
     facts: &'a Facts,
-    /// The kernel that is to load it.
+    /// The kernel that will load it.
     kernel: &'a Target<'a>,
     /// `true` if its version string names this very release.
     same_release: bool,
-    /// The types and functions of the kernel that is to load it.
+    /// The types and functions of the kernel that will load it.
     after: &'a Abi,
     /// The types and functions of the kernel that it was built for, if they are known.
     before: Option<&'a Abi>,
     /// The typedefs in signatures that differ: those of the kernel that it was built for, then
-    /// those of the kernel that is to load it.
+    /// those of the kernel that will load it.
     typedefs: (Cow<'a, Abi>, Cow<'a, Abi>),
 }
 
@@ -153,7 +153,7 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
             format_args!("a module that was built for {}", built_for.release),
             format_args!("one that was built for {release}, as its vermagic says"),
             format_args!(
-                "give what is known of {release} as the kernel that it was built for, or leave it out"
+                "give {release} as the kernel that it was built for, or leave that kernel out"
             ),
         ));
     }
@@ -226,10 +226,10 @@ fn source(question: &Question<'_>, answer: &mut Answer) {
     names.dedup();
     let shown: Vec<&str> = names.iter().map(String::as_str).collect();
     let text = match shown.as_slice() {
-        [] => "whether its source compiles for this kernel is not judged; no name that a source can have is known to be gone or another"
+        [] => "its source is not judged: it may compile for this kernel or not; no name in it is known to have gone or changed"
             .to_owned(),
         shown => format!(
-            "whether its source compiles for this kernel is not judged; these names are gone or others: {}",
+            "its source is not judged: it may compile for this kernel or not; these names have gone or changed: {}",
             listed(shown)
         ),
     };
@@ -238,7 +238,7 @@ fn source(question: &Question<'_>, answer: &mut Answer) {
         Verdict::NotJudged,
         Change::NoEvidence,
         text,
-        "a .ko has no macros, no inline functions, no names of fields and no types of callbacks, and its source can have code for several kernels: build it for this one",
+        "a .ko does not show the macros, inline functions, fields and callback types in its source, which can have code for several kernels: build it for this kernel",
     );
     answer.of(&shown);
 }

@@ -218,7 +218,7 @@ impl<'a> Object<'a> {
                     return Err(malformed(
                         path,
                         format_args!(
-                            "relocations of {} within it, for symbols that there are",
+                            "relocations within {}, for symbols that exist",
                             section.name
                         ),
                         found,

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_static_calls_trampoline_needs_none() {
+    fn a_trampoline_of_a_static_call_needs_no_endbr() {
         let report = Module::good()
             .raw(".section .static_call.text,\"ax\"\n.type __SCT__f, @function\n__SCT__f: nop\n.data\n.quad __SCT__f\n")
             .check();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_ibt_wants_none() {
+    fn a_kernel_without_ibt_needs_no_endbr() {
         let report = Module::good()
             .config("# CONFIG_X86_KERNEL_IBT is not set")
             .bare("f", "nop")

@@ -36,7 +36,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
     for (section, offset, text) in vector {
         violations.add(
             object.place(section, offset),
-            "no instruction that uses the floating-point or vector unit, whose state is the user programs'",
+            "no instruction that uses the floating-point or vector unit, whose state belongs to user programs",
             format_args!("`{text}`, the first one in this function"),
             "compile all of it, `core` too, for a target without these (Rust: x86_64-unknown-none; C: the kernel's own flags), and without inline assembly that uses them",
         );
@@ -52,7 +52,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
         violations.add(
             object.place(section, offset),
             "instructions only",
-            format_args!("bytes that are none: {}", bytes.join(" ")),
+            format_args!("bytes that are not instructions: {}", bytes.join(" ")),
             "keep data out of code sections; if the compiler put it there (jump tables), compile with -Cjump-tables=n or -fno-jump-tables",
         );
     }
@@ -62,8 +62,8 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
 /// Returns whether the instruction uses a register or the control state of the x87, MMX, SSE, AVX
 /// or AMX units.
 ///
-/// The CPU feature of an instruction does not tell: SSE added `prefetch`, SSE2 `mfence` and SSE4.2
-/// `crc32`, which use no such register.
+/// The CPU feature of an instruction is not enough to know this. For example, `prefetch` belongs to
+/// SSE, `mfence` to SSE2 and `crc32` to SSE4.2, but they use no such register.
 fn uses_vector_state(instruction: &Instruction) -> bool {
     let registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
     registers.into_iter().any(is_vector_register)
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_came_with_the_vector_units_is_good() {
+    fn instructions_without_vector_registers_are_good() {
         let report = Module::good().text("f", "mfence\nprefetcht0 (%rax)\nmovnti %rax, (%rbx)\ncrc32q %rax, %rbx\npopcnt %rax, %rbx\npause\nrdtsc\nlfence").check();
         assert_eq!(report.of("instructions"), []);
         assert!(report.looked_at("instructions") > 8);
@@ -175,9 +175,9 @@ mod tests {
         let found = report.of("instructions");
         assert_eq!(found.len(), 2, "{report}");
         assert!(
-            found
-                .iter()
-                .any(|violation| violation.found.starts_with("bytes that are none: 06 06")),
+            found.iter().any(|violation| violation
+                .found
+                .starts_with("bytes that are not instructions: 06 06")),
             "{report}"
         );
         assert!(

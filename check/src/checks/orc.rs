@@ -19,7 +19,7 @@ const IPS: &str = ".orc_unwind_ip";
 const ENTRIES: &str = ".orc_unwind";
 /// The size of `struct orc_entry`.
 const ENTRY: usize = 6;
-const REMEDY: &str = "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it";
+const REMEDY: &str = "run the kernel's objtool on the object: Kbuild runs it when it links a module, but on a kernel without IBT (6.1) only on each object that it compiles itself";
 
 pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_orc_wants_none() {
+    fn a_kernel_without_orc_needs_no_unwind_data() {
         let report = Module::good()
             .config("# CONFIG_UNWINDER_ORC is not set")
             .without_orc()

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_is_only_jumped_to_needs_none() {
+    fn a_part_that_is_only_jumped_to_needs_no_padding() {
         assert_eq!(
             Module::good()
                 .text("f", "nop")
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_padding_wants_none() {
+    fn a_kernel_without_padding_needs_no_padding() {
         let report = Module::good()
             .config("# CONFIG_CALL_PADDING is not set")
             .raw(".text\n.type g, @function\ng: nop\n")

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_retpolines_wants_none() {
+    fn a_kernel_without_retpolines_needs_none() {
         let report = Module::good()
             .config("# CONFIG_MITIGATION_RETPOLINE is not set")
             .text("f", "call *%rax")

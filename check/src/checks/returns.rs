@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_return_is_found() {
+    fn an_entry_that_is_not_a_return_is_found() {
         let report = Module::good()
             .text("f", "0: nop")
             .raw(".section .return_sites,\"a\"\n.long f - .\n")
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_thunks_wants_none() {
+    fn a_kernel_without_thunks_needs_none() {
         let report = Module::good()
             .config("# CONFIG_MITIGATION_RETHUNK is not set")
             .text("f", "ret")

@@ -42,7 +42,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
             violations.add(
                 name,
                 "one loaded section of this name",
-                "another one: their flags differ, and the linker did not join them",
+                "a second one with other flags, so the linker did not join them",
                 "join them in the linker's script, or give them one set of flags",
             );
         }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_over_is_found() {
+    fn sections_of_other_environments_are_found() {
         for name in [
             ".llvmbc",
             ".llvmcmd",
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_no_harm_is_good() {
+    fn sections_that_are_not_loaded_are_good() {
         let report = Module::good()
             .raw(".section .eh_frame,\"\",@progbits\n.quad 0\n.section .gotcha,\"a\"\n.quad 0\n.section .got,\"a\"\n")
             .check();

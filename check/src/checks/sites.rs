@@ -48,9 +48,9 @@ pub(super) fn compare(
     for ((section, offset), _, count) in missing {
         violations.add(
             object.place(section, offset),
-            format_args!("each {what} in {list}, by which the kernel patches it; of one that is not, {harm}"),
-            format_args!("{count} in this function not in it"),
-            "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it",
+            format_args!("each {what} listed in {list}, so that the kernel can patch it; else {harm}"),
+            format_args!("{count} in this function that are not listed"),
+            "run the kernel's objtool on the object: Kbuild runs it when it links a module, but on a kernel without IBT (6.1) only on each object that it compiles itself",
         );
     }
     for &(section, offset) in listed.difference(places) {
@@ -58,7 +58,7 @@ pub(super) fn compare(
             object.place(section, offset),
             format_args!("a {what}, as {list} says"),
             "something else, which the kernel would patch",
-            "link the module again from objects that objtool has seen once: nothing may change them after it",
+            "link the module again: objtool must see each object once, and nothing may change the object afterwards",
         );
     }
 }

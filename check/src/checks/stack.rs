@@ -67,7 +67,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
             object.place(section, found.0),
             format_args!("a stack frame of {limit} bytes at most"),
             found.1,
-            "keep large values out of the function: make them where they stay (a pinned initialiser, a KBox or KVec, the device's data), pass them by reference, and split a function into which others with buffers are inlined (#[inline(never)])",
+            "make large values in their final place (a pinned initialiser, a KBox or KVec, the device's data), and pass them by reference; if functions with buffers are inlined into this one, mark them #[inline(never)]",
         );
     }
     Seen::some(functions.len(), "the module has no functions")
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_warning_is_followed() {
+    fn code_after_a_warning_is_followed() {
         let warns = "sub $600, %rsp\nud2\nsub $600, %rsp\nadd $1200, %rsp";
         let report = Module::good().text("f", warns).check();
         assert_eq!(report.only("stack").found, "one of 1208 bytes");

@@ -76,7 +76,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
             "compile the module's C part with the kernel's flags (-fno-common)",
         );
     }
-    Seen::some(undefined.len(), "the module leaves no symbol to the kernel")
+    Seen::some(undefined.len(), "the module uses no symbol of the kernel")
 }
 
 /// Checks the undefined symbols of `object` before it is linked into a module with the objects
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn what_unused_sections_referred_to_is_of_no_account() {
+    fn references_from_unused_sections_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let body = ".globl f\n.section .text.f,\"ax\"\nf: nop\n.hidden __udivti3\n.section .text.g,\"ax\"\ng: call __udivti3\n";
         let (whole, swept) = (

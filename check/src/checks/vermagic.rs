@@ -24,7 +24,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
             found.map_or("no vermagic".to_owned(), |found| {
                 format!("vermagic={found}")
             }),
-            "build the module against the build tree of the kernel that is to load it",
+            "build the module against the build tree of the kernel that will load it",
         );
     }
     Seen::Things(1)

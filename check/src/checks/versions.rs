@@ -47,7 +47,7 @@ pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> See
             names::quoted(&symbol.name),
             format_args!("the kernel's checksum {:#010x} in __versions", export.crc),
             found,
-            "build the module against the build tree of the kernel that is to load it, with its Module.symvers",
+            "build the module against the build tree of the kernel that will load it, with its Module.symvers",
         );
     }
     Seen::some(seen, "the module uses no exported symbol")

@@ -24,7 +24,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
             Subject::Module,
             "mitigations",
             "relocations and mitigations were not looked at".to_owned(),
-            "the checks know the machine code of x86-64 alone",
+            "the checks know only the machine code of x86-64",
         );
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
         let (verdict, wants) = match first.check {
             INSTRUCTIONS => (
                 Verdict::Keeps,
-                "the loader takes it on every kernel; right is, outside kernel_fpu_begin(),",
+                "the loader accepts it on every kernel; outside kernel_fpu_begin() a module must have",
             ),
             _ => (Verdict::Rebuild, "the kernel wants"),
         };
@@ -84,7 +84,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
             Subject::Module,
             "mitigations",
             format!("not looked at: {}", CONFIGURED.join(", ")),
-            "which of these the kernel asks for follows from its configuration, which is not known",
+            "the kernel's configuration decides which of these it needs, and it is not known",
         );
     }
     Ok(())

@@ -55,7 +55,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
                 align_after: theirs.align,
             },
             format!("struct module has {} bytes in the module and {} in the kernel", ours.size, theirs.size),
-            "the loader takes the module's own struct over as the kernel's: newer kernels refuse another size, older ones use memory behind it",
+            "the kernel uses the module's own struct: newer kernels refuse a different size, older ones access memory behind it",
         );
     }
     let mut moved: BTreeMap<i64, Vec<(&str, u64, u64)>> = BTreeMap::new();
@@ -68,7 +68,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
                 Subject::Field,
                 &format!("module.{field}"),
                 format!("the kernel's struct module has no field {field}"),
-                "where the loader looks for the function is not known",
+                "the offset at which the loader looks for the function is not known",
             );
             continue;
         };
@@ -99,9 +99,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
             },
             format!("struct module has {} (by {by:+})", places.join(", ")),
             if fields.iter().any(|(field, ..)| *field == "init") {
-                "the kernel looks for the init function at its own offset: it would not be called, or something that is no function would"
+                "the kernel looks for the init function at its own offset, so it would call nothing, or something that is not a function"
             } else {
-                "the kernel looks for the exit function at its own offset: it would not be called, or something that is no function would"
+                "the kernel looks for the exit function at its own offset, so it would call nothing, or something that is not a function"
             },
         );
     }

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_is_no_new_name() {
+    fn a_name_that_existed_before_is_not_suggested() {
         let after = exports(&["pci_map_region", "pci_map_rom"]);
         assert_eq!(
             likely("pci_map", &after, Some(&exports(&["pci_map_rom"]))),

@@ -48,7 +48,7 @@ pub(super) fn difference(
                 after: new,
             },
             verdict: Verdict::NotJudged,
-            reason: "the function takes other arguments: one that is compiled for the old ones passes what the kernel does not expect",
+            reason: "the function takes other arguments: code that was compiled for the old ones passes wrong arguments",
         });
     }
     let pairs = || {
@@ -64,7 +64,7 @@ pub(super) fn difference(
                 how: Retyping::SameSize,
             },
             verdict: Verdict::Rebuild,
-            reason: "a typedef came or went, and stands for the same type; the kernel's checksum of the function can be another",
+            reason: "a typedef of the same type was added or removed; the kernel's checksum of the function can differ",
         });
     }
     let const_only = pairs().all(|(before, after)| without_const(before) == without_const(after));
@@ -75,12 +75,12 @@ pub(super) fn difference(
         (true, false) => (
             Retyping::ConstOnly,
             Verdict::Rebuild,
-            "only const came or went, which is the same to the machine; the kernel's checksum of the function is another",
+            "only const was added or removed, which does not change machine code; the kernel's checksum of the function differs",
         ),
         (true, true) => (
             Retyping::ConstOnly,
             Verdict::NotJudged,
-            "a function that is handed over there has to be of the new type: the source declares it",
+            "a function that is passed there must have the new type: the source declares it",
         ),
         _ if pointers => (
             Retyping::Pointee,

@@ -174,7 +174,7 @@ fn is_headers_own(name: &str) -> bool {
 
 /// The reason for not judging a source that was compiled for another kernel: it may have code for
 /// this one too.
-const NOT_JUDGED: &str = "a source can have code for several kernels, and the name can be a macro or inline function of the headers: only a build for this kernel tells";
+const NOT_JUDGED: &str = "a source can have code for several kernels, and the name can be a macro or inline function of the headers: build it for this kernel to find out";
 
 /// Returns the functions whose signatures are needed: those that the module uses, and those that
 /// may have replaced the missing ones.
@@ -280,7 +280,7 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
             Verdict::Rebuild,
             Change::Removed,
             format!("{name} is not exported"),
-            "the loader refuses the module (\"Unknown symbol\"); compilers call it by themselves, as a kernel's configuration asks for, so that a build for this kernel does without",
+            "the loader refuses the module (\"Unknown symbol\"); compilers call it by themselves if the kernel's configuration asks for it, so a build for this kernel does not call it",
         );
         return;
     }
@@ -291,7 +291,7 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
             Verdict::Rebuild,
             Change::Removed,
             format!("{name} is not exported"),
-            "the loader refuses the module (\"Unknown symbol\"); a macro or inline function of the kernel's headers calls it, and a build for this kernel takes this kernel's headers",
+            "the loader refuses the module (\"Unknown symbol\"); a macro or inline function of the kernel's headers calls it, and a build for this kernel uses this kernel's headers",
         );
         return;
     }
@@ -313,7 +313,7 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
             Verdict::Rebuild,
             change,
             format!("{name} is not exported; {new} is"),
-            "the loader refuses the module (\"Unknown symbol\"); with allocation profiling the kernel's headers have a macro of the old name that calls the new function, so that C code is only built again",
+            "the loader refuses the module (\"Unknown symbol\"); with allocation profiling the old name is a macro that calls the new function, so C code only has to be built again",
         );
         return;
     }
@@ -324,9 +324,9 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
             let new = after.map_or(new.clone(), |function| {
                 format!("`{}`", function.declaration(new))
             });
-            format!("; likely to stand for it: {new}")
+            format!("; it was probably replaced by {new}")
         }
-        (None, None) if internal => "; the kernel has it, for itself".to_owned(),
+        (None, None) if internal => "; the kernel has it, but only for itself".to_owned(),
         (None, None) => String::new(),
     };
     answer.add(
@@ -388,12 +388,12 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
         None => (
             !imports.contains(namespace),
             format!("{name} is in the namespace {namespace}, which the module does not import"),
-            "the loader refuses it, or warns where it is configured to: the source has to have MODULE_IMPORT_NS",
+            "the loader refuses it, or only warns if it is configured so: the source needs MODULE_IMPORT_NS",
         ),
         Some(modules) => (
             !is_for_module(modules, facts.tag("name").unwrap_or_default()),
-            format!("{name} is exported for {modules} alone"),
-            "the loader refuses it to any other module: the source has to do without",
+            format!("{name} is exported only for {modules}"),
+            "the loader refuses any other module that uses it: the source has to do without it",
         ),
     };
     if missing {
@@ -447,7 +447,7 @@ fn same<'a>(
                     let (verdict, reason) = match is_headers_own(name) {
                         true => (
                             Verdict::Rebuild,
-                            "a macro or inline function of the kernel's headers calls it, and a build for this kernel takes this kernel's headers".to_owned(),
+                            "a macro or inline function of the kernel's headers calls it, and a build for this kernel uses this kernel's headers".to_owned(),
                         ),
                         false if difference.verdict == Verdict::NotJudged => {
                             (Verdict::NotJudged, format!("{}; {NOT_JUDGED}", difference.reason))
@@ -494,12 +494,12 @@ impl Sums<'_> {
                 Subject::Symbol,
                 "exports",
                 format!(
-                    "whether {} of the {} symbols are exported is not known: {}",
+                    "it is not known whether {} of the {} symbols are exported: {}",
                     self.unknown.len(),
                     facts.undefined.len(),
                     listed(&self.unknown)
                 ),
-                "no list of what the kernel exports (Module.symvers) has them",
+                "they are in no list of the kernel's exports (Module.symvers)",
             );
             answer.of(&self.unknown);
         }
@@ -509,7 +509,7 @@ impl Sums<'_> {
                 Subject::Symbol,
                 "other modules",
                 format!(
-                    "the kernel does not export {} symbols that another module has to: {}",
+                    "the kernel does not export {} symbols, so another module must: {}",
                     self.others.len(),
                     listed(&self.others)
                 ),
@@ -528,14 +528,14 @@ impl Sums<'_> {
                 Verdict::Rebuild,
                 Change::Value {
                     before: format!("{} checksums of the module", facts.versions.len()),
-                    after: format!("{} of them are others in the kernel", self.checksums.len()),
+                    after: format!("{} of them differ in the kernel", self.checksums.len()),
                 },
                 format!(
-                    "the checksums of {} symbols are others in the kernel: {}",
+                    "the checksums of {} symbols differ in the kernel: {}",
                     self.checksums.len(),
                     listed(&self.checksums)
                 ),
-                "the loader refuses the module (\"disagrees about version of symbol\"): a type that they reach has changed",
+                "a type that these symbols depend on has changed, so the loader refuses the module (\"disagrees about version of symbol\")",
             );
             answer.of(&self.checksums);
         }
@@ -549,7 +549,7 @@ impl Sums<'_> {
                     after: "a checksum".to_owned(),
                 },
                 format!(
-                    "the module has no checksums of {} symbols, the kernel has: {}",
+                    "the kernel has checksums of {} symbols, and the module has none of them: {}",
                     self.without.len(),
                     listed(&self.without)
                 ),
@@ -560,7 +560,7 @@ impl Sums<'_> {
         if !self.unproven.is_empty() {
             let reason = match question.before {
                 None => {
-                    "no equal checksum proves it, and what they were when the module was compiled is not known: give the kernel that it was built for"
+                    "no equal checksum proves it, and their types when the module was compiled are not known: give the kernel that it was built for"
                 }
                 Some(_) => {
                     "no equal checksum proves it, and one of the two kernels has no type information of them (variables, assembly, what other modules export)"
@@ -570,7 +570,7 @@ impl Sums<'_> {
                 Subject::Symbol,
                 "signatures",
                 format!(
-                    "whether {} symbols are what they were is not known: {}",
+                    "it is not known whether {} symbols are unchanged: {}",
                     self.unproven.len(),
                     listed(&self.unproven)
                 ),
@@ -586,7 +586,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_stands_for_what_begins_and_ends_so() {
+    fn a_row_covers_the_names_that_match_its_pattern() {
         for name in [
             "__fortify_panic",
             "__kmalloc_cache_noprof",

@@ -269,7 +269,7 @@ fn of<'c>(check: &'c Comparison, name: &str) -> &'c Finding {
 }
 
 #[test]
-fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
+fn a_missing_symbol_says_nothing_about_the_source() {
     let (before, mut after) = (fitting(), fitting());
     let moved = after.functions.remove("pci_thing").unwrap();
     after.functions.insert("__pci_thing".to_owned(), moved);
@@ -311,7 +311,7 @@ fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
     let found = run(&module(), &later("", exported.clone(), &after));
     assert_eq!(of(&found, "pci_thing").change, Change::Removed);
     let text = &of(&found, "pci_thing").text;
-    assert!(text.contains("likely to stand for it"), "{text}");
+    assert!(text.contains("it was probably replaced by"), "{text}");
 
     // Calls that the headers' macros or compilers make may change between kernels.
     exported.insert("pci_thing_noprof".to_owned(), symbol(0));
@@ -355,7 +355,7 @@ fn a_rebuild_for_another_kernel_leaves_the_source_unjudged() {
 }
 
 #[test]
-fn what_another_module_exports_is_told_apart_from_what_is_gone() {
+fn exports_of_other_modules_and_removed_symbols_differ() {
     let abi = fitting();
     let uses = module().text("f", "call sibling_do");
     // The module was built for this very kernel, or for one that does not export the name either.
@@ -412,7 +412,7 @@ fn what_another_module_exports_is_told_apart_from_what_is_gone() {
 }
 
 #[test]
-fn a_typedef_that_came_or_went_is_no_other_signature() {
+fn a_typedef_that_came_or_went_keeps_the_signature() {
     let typedef = |target: &str| {
         Arc::new(Type {
             kind: Kind::Typedef,
@@ -445,7 +445,7 @@ fn a_typedef_that_came_or_went_is_no_other_signature() {
 }
 
 #[test]
-fn who_may_use_a_symbol_is_looked_at() {
+fn the_license_and_namespace_of_a_symbol_are_checked() {
     let abi = fitting();
     let with = |change: fn(&mut Symbol)| {
         let mut exported = without_checksums(exports());
@@ -472,7 +472,7 @@ fn who_may_use_a_symbol_is_looked_at() {
     assert!(
         only(&run(&module(), &kernel("", others, &abi)))
             .text
-            .contains("kvm alone")
+            .contains("only for kvm")
     );
 }
 
@@ -648,7 +648,7 @@ fn another_size_of_struct_module_is_found() {
 }
 
 #[test]
-fn without_type_information_only_a_checksum_stands_for_struct_module() {
+fn without_type_information_only_a_checksum_describes_struct_module() {
     let empty = Abi::default();
     let found = run(
         &with_checksums(),
@@ -763,7 +763,7 @@ fn a_compressed_module_is_read() {
 }
 
 #[test]
-fn what_is_no_file_of_a_module_is_refused_before_it_is_read() {
+fn a_file_that_cannot_be_a_module_is_refused_before_it_is_read() {
     let abi = fitting();
     let target = kernel("", exports(), &abi);
     let dir = tempfile::tempdir().unwrap();
@@ -799,7 +799,7 @@ fn the_kernel_that_it_was_built_for_has_to_be_that() {
 }
 
 #[test]
-fn what_is_no_whole_module_is_an_error() {
+fn an_incomplete_or_damaged_module_is_an_error() {
     let abi = fitting();
     let target = kernel("", exports(), &abi);
     let built = module().build();

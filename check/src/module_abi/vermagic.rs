@@ -56,9 +56,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     match words {
         Some((words, randomised)) => {
             let fits = |words: &String| {
-                its_words
-                    .strip_prefix(words.as_str())
-                    .is_some_and(|rest| rest.is_empty() || (randomised && rest.starts_with("RANDSTRUCT_")))
+                its_words.strip_prefix(words.as_str()).is_some_and(|rest| {
+                    rest.is_empty() || (randomised && rest.starts_with("RANDSTRUCT_"))
+                })
             };
             if !words.iter().any(fits) {
                 differs(found, &format!("{}{}", kernel.release, words[0]), answer);
@@ -69,7 +69,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
             Subject::Module,
             NAME,
             format!("of the vermagic \"{found}\" only the release can be judged"),
-            "the words behind the release follow from the kernel's configuration, which is not known",
+            "the words after the release depend on the kernel's configuration, which is not known",
         ),
     }
     if its_release == kernel.release {
@@ -82,7 +82,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
             Verdict::Keeps,
             Change::Value { before, after },
             format!("the module was built for {its_release}, not for {}", kernel.release),
-            "the loader leaves the release out where module and kernel have checksums of symbols: those decide",
+            "if the module and the kernel have checksums of symbols, the loader compares those and ignores the release",
         ),
         None if facts.has_versions => answer.no_evidence(
             Subject::Module,
