@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What depends on the architecture: one file an architecture.
+//! The parts that depend on the architecture, one file for each.
 
 mod x86_64;
 
@@ -20,10 +20,10 @@ const GLOBALS_CHECKED: &str = "-Cllvm-args=-asan-globals=1";
 const GLOBALS_UNCHECKED: &str = "-Cllvm-args=-asan-globals=0";
 
 impl Target {
-    /// rustc's flags for `core`: the same, but that KASAN does not know its globals. A module
-    /// registers all its globals with KASAN when it is loaded, and each global keeps what it refers
-    /// to. So all of `core`, a hundred kilobytes, would be part of each module. The code of `core`
-    /// is checked as any other.
+    /// rustc's flags for `core`: the same, but KASAN does not know its globals. A module registers
+    /// all its globals with KASAN when it is loaded, and each global keeps what it refers to. So
+    /// all of `core`, a hundred kilobytes, would be part of each module. The code of `core` is
+    /// checked as any other.
     pub fn core_flags(&self) -> Vec<String> {
         let flags = self.flags.iter();
         let flag = |flag: &String| match flag.as_str() {
@@ -36,8 +36,8 @@ impl Target {
 
 /// One row of an architecture's table of flags.
 struct Row {
-    /// The reason for the flags, with the C flag that they stand for. Where only C code is changed
-    /// and there are no flags, the reason for that.
+    /// The reason for the flags, with the C flag that they stand for. If the option changes only C
+    /// code and has no flags, the reason for that.
     reason: &'static str,
     /// True if the kernel's configuration asks for them.
     when: fn(&linux_driver_kernels::Config) -> bool,

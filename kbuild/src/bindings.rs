@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Reads what rustc laid out from the compiled bindings.
 //!
-//! The bindings that the build script of `linux-driver-sys` made for a kernel are compiled with a
+//! The build script of `linux-driver-sys` makes bindings for a kernel. They are compiled with a
 //! static of each type, function and constant, and read from the object: types and signatures from
-//! its DWARF, constants from its data. Bit fields are not in DWARF under their names, since bindgen
-//! packs them; a program made of the bindings sets each one alone and says which bits of the struct
-//! that are. Both are compiled for this machine, whose `repr(C)` is the kernel's as long as both
-//! are of one architecture.
+//! its DWARF, constants from its data. Bit fields are not in DWARF under their names, because
+//! bindgen packs them. So a program is made of the bindings. It sets each bit field separately, and
+//! prints which bits of the struct changed. Both are compiled for this machine. Its `repr(C)` is
+//! the same as the kernel's if both have the same architecture.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ use object::{Object, ObjectSection, ObjectSymbol};
 pub struct Workspace {
     /// The workspace's `Cargo.toml`.
     pub manifest: PathBuf,
-    /// Where cargo builds.
+    /// The folder in which cargo builds.
     pub target_dir: PathBuf,
     /// The environment that names the kernel: `LINUX_DRIVER_KERNEL_DIR`, or `LINUX_DRIVER_KERNEL`
     /// for a snapshot.
@@ -69,7 +69,7 @@ impl Workspace {
             {
                 Some(script.out_dir.into_std_path_buf())
             }
-            // Where the package's identity is its folder.
+            // cargo identifies some packages by their folder only.
             Message::BuildScriptExecuted(script)
                 if script.out_dir.as_str().contains("/linux-driver-sys-") =>
             {
@@ -81,7 +81,7 @@ impl Workspace {
             Error::new(
                 process::command_line(&cargo),
                 "a build script of linux-driver-sys",
-                "none in what cargo says",
+                "none in cargo's messages",
                 "report this with cargo's version",
             )
         })?;
@@ -146,7 +146,7 @@ pub fn read(
 
 const MISSING: &str = "not in the bindings";
 
-/// Before the name of the static of a constant.
+/// The prefix of the name of a constant's static.
 const CONSTANT: &str = "linux_driver_constant_";
 
 /// The items of a file of bindings.
@@ -232,8 +232,8 @@ fn function(item: &syn::ForeignItem) -> Option<(String, String)> {
     Some((function.sig.ident.to_string(), type_))
 }
 
-/// Returns the bit fields that bindgen gave an `impl` of a type methods for: `set_NAME(&mut self,
-/// val: T)` beside `NAME(&self)`.
+/// Returns the bit fields for which bindgen made methods in an `impl` of a type: `set_NAME(&mut
+/// self, val: T)` and `NAME(&self)`.
 fn bits_of(block: &syn::ItemImpl) -> Vec<(String, String)> {
     let methods = || {
         block.items.iter().filter_map(|item| match item {
@@ -274,7 +274,8 @@ fn last(of: &syn::Type) -> String {
     }
 }
 
-/// Returns the beginning of a program that has the bindings: what follows can name what is in them.
+/// Returns the beginning of a program that contains the bindings, so that the rest can use their
+/// names.
 fn program(bindings: &Path) -> String {
     format!(
         "#![allow(warnings)]\npub mod bindings {{\ninclude!({:?});\n",
@@ -351,8 +352,8 @@ fn compile(
     Ok((bytes, object))
 }
 
-/// Returns where the bit fields are, by the type that bindgen gave their methods: found out by
-/// setting each alone.
+/// Returns the places of the bit fields, with the types in their methods by bindgen. They are found
+/// by setting each field separately.
 fn bit_fields(items: &Items, bindings: &Path, rustc: &Path, dir: &Path) -> Result<BitFields> {
     let mut text = program(bindings);
     text.push_str("pub fn try_all() {\n");

@@ -65,14 +65,14 @@ pub struct Module {
     pub report: check::Report,
 }
 
-/// The members of a module whose driver is a crate: named so that no driver's own name is in the
-/// way.
+/// The names of the members of a module whose driver is a crate. No driver can have these names.
 const RUST_OBJECT: &str = "linux_driver_rust";
 const SHIMS_OBJECT: &str = "linux_driver_shims";
 
-/// The script by which Kbuild links the members: ld's own (`INSERT`), without what ftrace would
-/// look for in the shims, which it does not trace. The Rust object has none either. Without ld's
-/// own script, two sections of one name with different flags would both stay.
+/// The linker script with which Kbuild links the members. It extends ld's own script (`INSERT`),
+/// and drops the section by which ftrace would find the shims, which are not traced. The Rust
+/// object does not have that section either. Without ld's own script, two sections of one name with
+/// different flags would both stay.
 const MEMBERS_SCRIPT: &str = "linux_driver_members.lds";
 const MEMBERS: &str =
     "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT BEFORE .text;\n";
@@ -105,8 +105,8 @@ impl Builder {
         prepare(&self.cache, &self.kbuild, sys)
     }
 
-    /// Returns rustc's call for a crate that uses the library of this manifest and nothing else:
-    /// for tests of what must not compile.
+    /// Returns the rustc command for a crate that uses only the library of this manifest. It is for
+    /// tests of code that must not compile.
     pub fn rustc(&self, library: &DriverCrate) -> Result<Command> {
         let Language::Rust { manifest, sys, .. } = &library.language else {
             return Err(Error::new(
@@ -255,7 +255,7 @@ impl Builder {
         let features = driver.unstable_features()?;
         if !features.is_empty() {
             output::error_line(format_args!(
-                "note: {}: unstable features are allowed: {}. Code that uses them may be undefined without `unsafe`, \
+                "note: {}: unstable features are allowed: {}. Code that uses them can have undefined behaviour without `unsafe`, \
                  also under `forbid(unsafe_code)`",
                 manifest.display(),
                 features.join(", ")
@@ -339,7 +339,7 @@ fn passed(report: &check::Report, place: &Path) -> Result<()> {
     let violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
     Err(Error::new(
         place.display(),
-        "a module that the kernel takes and that keeps to its rules",
+        "a module that the kernel accepts and that follows its rules",
         violations.join("\n"),
         "each violation names its own",
     )

@@ -30,9 +30,9 @@ const PROFILE: [(&str, &str); 8] = [
     ("DEBUG_ASSERTIONS", "false"),
 ];
 
-/// The variable that names a file. In it the build script of `linux-driver-sys` writes why it makes
-/// no bindings. cargo's messages tell a failed script from a crate that does not compile only in
-/// words.
+/// The variable that names a file. If the build script of `linux-driver-sys` makes no bindings, it
+/// writes the reason to this file. cargo's messages distinguish a failed script from a crate that
+/// does not compile only by their text.
 const REFUSAL: &str = "LINUX_DRIVER_REFUSAL";
 
 /// The settings of cargo's call.
@@ -41,7 +41,7 @@ pub(crate) struct Compile<'a> {
     pub(crate) target: &'a Target,
     pub(crate) sysroot: &'a Path,
     pub(crate) prepared: &'a Prepared,
-    /// Where cargo keeps what it builds for kernels.
+    /// The folder in which cargo builds for kernels.
     pub(crate) target_dir: PathBuf,
     /// The unstable features of the language and of `core` that the crates may use.
     pub(crate) features: Vec<String>,
@@ -51,10 +51,11 @@ pub(crate) struct Compile<'a> {
 pub(crate) struct Compiled {
     /// The library that was asked for.
     pub(crate) library: PathBuf,
-    /// The hashes by which cargo names what it made for this machine of crates of a registry.
+    /// The hashes in the names of the files that cargo made for this machine from crates of a
+    /// registry.
     pub(crate) host_crates: BTreeSet<String>,
-    /// The libraries with a path that were compiled for the kernel: the driver, what it depends on,
-    /// and the project's own.
+    /// The libraries with a path that were compiled for the kernel: the driver, its dependencies,
+    /// and the project's own crates.
     pub(crate) with_path: Vec<OwnCrate>,
 }
 
@@ -96,8 +97,8 @@ fn is_with_path(package: &PackageId) -> bool {
     package.repr.starts_with("path+")
 }
 
-/// Returns where rustc listed the files that it made this library of. cargo names both by a hash,
-/// and copies or links what was asked for out of the folder `deps` to a name without it.
+/// Returns the file in which rustc listed the sources of this library. In the folder `deps`, cargo
+/// names both files by a hash. It copies or links the requested library to a name without the hash.
 fn dep_info(library: &Path) -> Result<PathBuf> {
     let dir = library.parent().unwrap_or(library);
     let list_of = |library: &Path| {
@@ -121,7 +122,7 @@ fn dep_info(library: &Path) -> Result<PathBuf> {
         .ok_or_else(|| no_dep_info(library))
 }
 
-/// Returns whether these are one file, or a copy of it.
+/// Returns whether these paths are one file, or one is a copy of the other.
 fn is_same(one: &Path, other: &Path) -> Result<bool> {
     let (meta, of_other) = (fs::metadata(one)?, fs::metadata(other)?);
     if (meta.dev(), meta.ino()) == (of_other.dev(), of_other.ino()) {
@@ -254,15 +255,15 @@ impl Compile<'_> {
         Err(match lacks_std {
             Some(lacking) => Error::new(
                 manifest.display(),
-                "crates that do without std: the kernel has none",
+                "crates that do not need std, which the kernel does not have",
                 format_args!("the crate `{lacking}` needs it"),
-                "start the crate with #![no_std] and use core; of a dependency, turn its default features off, or do without it",
+                "start the crate with #![no_std] and use core; for a dependency, turn its default features off, or do without it",
             ),
             None => Error::new(
                 manifest.display(),
                 format_args!("{name} to compile for {}", self.prepared.kernel.release),
                 "the errors above",
-                "mend them",
+                "correct them",
             ),
         }
         .of_driver())
@@ -274,21 +275,21 @@ impl Compile<'_> {
         let text = fs::read_to_string(refusal).ok()?;
         Some(Error::new(
             self.prepared.kernel.build_tree.display(),
-            "a kernel that bindings can be made for, and a libclang that makes them",
+            "a kernel and a libclang with which bindings can be made",
             text,
-            "as it says; the driver's own code was not looked at",
+            "see the remedy in the message; the driver's own code was not looked at",
         ))
     }
 
-    /// Returns the hash by which cargo names what it made for this machine, in the file's path.
+    /// Returns the hash in the path of a file that cargo made for this machine.
     fn host_hash(&self, file: &Path) -> Option<String> {
         let inside = file.strip_prefix(self.target_dir.join("release")).ok()?;
         hash_in(Path::new(inside.iter().nth(1)?)).map(str::to_owned)
     }
 
-    /// Compiles what runs on this machine (bindgen and what it depends on, proc macros), before
-    /// `core` is there: crates for the kernel fail, cargo goes on, and the next call finds the rest
-    /// done. Its output does not matter.
+    /// Compiles the crates that run on this machine (bindgen with its dependencies, proc macros),
+    /// before `core` exists. Crates for the kernel fail, and cargo goes on. The next call does not
+    /// compile the others again. Its output does not matter.
     pub(crate) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
         let mut cargo = self.cargo_for("build", name, manifest);
         cargo.args(["--keep-going", "--quiet"]);
@@ -321,8 +322,8 @@ impl Compile<'_> {
     fn flags(&self) -> Vec<String> {
         let mut flags = self.target.flags.clone();
         flags.push(format!("--sysroot={}", self.sysroot.display()));
-        // Tells the builds for several kernels apart in one target folder: cargo's names of what it
-        // builds are over the flags (unless there is a --remap-path-prefix among them).
+        // Separates the builds for several kernels in one target folder: cargo hashes the flags
+        // into the names of its files (unless --remap-path-prefix is among them).
         flags.push(format!(
             "--cfg=linux_driver_kernel=\"{}\"",
             self.prepared.key
@@ -360,19 +361,20 @@ impl Compile<'_> {
         ] {
             cargo.env_remove(name);
         }
-        // A driver's own workspace has its own profiles; overflow is checked and code is made alike
-        // for all drivers.
+        // A driver's own workspace has its own profiles; for all drivers, overflow is checked and
+        // the same code is generated.
         for (name, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
         }
         let mut flags = self.flags();
-        // Each crate is compiled by itself: without this, each function of the safe layer stays a
-        // function in each module, with a prologue, its padding and its rows for the unwinder, even
-        // if it is called once.
+        // Each crate is compiled by itself. Without this option, each function of the safe layer
+        // stays a function in each module, even if it is called once. It then has a prologue,
+        // padding and rows for the unwinder.
         flags.push("-Zcross-crate-inline-threshold=always".into());
         // As the kernel's C on x86-64 (`-falign-loops=1`): no padding before loops.
         flags.push("-Cllvm-args=-align-loops=1".into());
-        // No copy of a function's end at each way to it: each has rows for the unwinder of its own.
+        // The end of a function is not copied to each place that jumps to it, because each copy
+        // would have its own rows for the unwinder.
         flags.push("-Cllvm-args=-tail-dup-placement=false".into());
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);

@@ -10,7 +10,7 @@ use linux_driver_host::{Error, Result, process};
 /// A driver's crate as cargo's metadata describes it, or a driver in C.
 #[derive(Debug, Clone)]
 pub struct DriverCrate {
-    /// The name that it is asked for by: "edu", "edu-c".
+    /// The name by which users refer to it: "edu", "edu-c".
     pub name: String,
     /// The module's name, as `lsmod` shows it: "edu", "edu_c".
     pub module: String,
@@ -23,8 +23,8 @@ pub struct DriverCrate {
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,
-    /// The features that it is built with beside its default: features of the crate; for a driver
-    /// in C, each is a macro, `FEATURE_QUIET` for "quiet".
+    /// The features that it is built with in addition to its default features. For a driver in C,
+    /// each is a macro, such as `FEATURE_QUIET` for "quiet".
     pub features: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ impl DriverCrate {
         ))
     }
 
-    /// Returns the same driver, built with these features beside.
+    /// Returns the same driver, built with these additional features.
     #[must_use]
     pub fn with_features(mut self, features: &[String]) -> Self {
         self.features.extend_from_slice(features);
@@ -234,7 +234,7 @@ impl DriverCrate {
     }
 }
 
-/// The crates whose macros the prelude of `linux-driver` has in a sound form.
+/// The crates whose macros are in the prelude of `linux-driver` in a sound form.
 const INITIALISERS: [&str; 2] = ["pinned-init", "pin-init"];
 
 /// Returns an error if the driver depends on a crate of [`INITIALISERS`] itself.
@@ -313,7 +313,7 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
             manifest.display(),
             "a manifest that cargo reads",
             found,
-            "mend it, or give the path of a Cargo.toml with --manifest-path",
+            "correct it, or give the path of a Cargo.toml with --manifest-path",
         )
     })
 }
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn no_unstable_feature_is_allowed_that_the_manifest_does_not_name() {
+    fn only_unstable_features_that_the_manifest_names_are_allowed() {
         use serde_json::{Value, json};
         assert_eq!(features(Value::Null).unwrap(), Vec::<String>::new());
         assert_eq!(

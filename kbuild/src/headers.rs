@@ -78,8 +78,8 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
     })
 }
 
-/// Flags beside the kernel's: debug information of types, no warnings, and all errors, at the line
-/// that uses a macro.
+/// Flags in addition to the kernel's: debug information of types, no warnings, and all errors, at
+/// the line that uses a macro.
 fn flags(config: &Config) -> &'static str {
     if config.is_set("CONFIG_CC_IS_CLANG") {
         "-g -gdwarf-4 -w -ferror-limit=0"
@@ -253,7 +253,7 @@ impl There {
         if errors.is_empty() && !compiled {
             return Err(Error::new(
                 dir.join("asked.c").display(),
-                "to compile it, or errors that name a line",
+                "the object, or errors that name a line",
                 said,
                 "see the message",
             ));
@@ -321,7 +321,7 @@ impl There {
         let bad = |found: String| {
             Error::new(
                 path.display(),
-                "what was compiled into it",
+                "an object with the compiled constants",
                 found,
                 "report this with the kernel's release",
             )

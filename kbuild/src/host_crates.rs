@@ -20,8 +20,8 @@ use crate::toolchain::Toolchain;
 const KIND: &str = "host-crates";
 /// The number of lists of versions whose crates are kept: each takes some 200 MB.
 const KEPT: usize = 3;
-/// Where cargo has what it made for this machine, in a target folder, and the folders inside of
-/// which it names entries `NAME-HASH`.
+/// The subfolder of a target folder with cargo's output for this machine. The entries of its
+/// subfolders `FOLDERS` are named `NAME-HASH`.
 const RELEASE: &str = "release";
 const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 
@@ -194,7 +194,7 @@ mod tests {
             fs::metadata(path).unwrap().modified().unwrap()
         });
         assert_eq!(times[0], times[1]);
-        // Where something was built already, cargo knows better.
+        // A target folder in which cargo has built something is left alone.
         fs::create_dir_all(used.join(RELEASE)).unwrap();
         crates.put_into(&used).unwrap();
         assert_eq!(fs::read_dir(used.join(RELEASE)).unwrap().len(), 0);

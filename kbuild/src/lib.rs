@@ -2,11 +2,12 @@
 //! From a driver crate to a module.
 //!
 //! [`DriverCrate`] finds the driver, and [`Builder`] makes a [`Module`] of it for one kernel:
-//! `toolchain` and `sysroot` provide rustc and `core`, `arch` the compiler's flags, `prepare` what
-//! the bindings need of the kernel, `compile` the Rust object of the crate (`host_crates` keeps
-//! what is the same for all drivers, `unseen` looks for what rustc's lint misses), `link` what of
-//! it is reachable, and [`Kbuild`] the module. `headers` and `bindings` read what the kernel's
-//! compiler and rustc lay out; `usage` reads what the code uses.
+//! `toolchain` and `sysroot` provide rustc and `core`. `arch` has the compiler's flags. `prepare`
+//! prepares the kernel for the bindings. `compile` makes the Rust object of the crate:
+//! `host_crates` keeps crates that are the same for all drivers, and `unseen` looks for unsafe code
+//! that rustc's lint misses. `link` keeps the reachable part of the object, and [`Kbuild`] makes
+//! the module. `headers` and `bindings` read what the kernel's compiler and rustc lay out; `usage`
+//! reads what the code uses.
 
 // `linux_driver_host::output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

@@ -105,8 +105,8 @@ fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
         ),
         1 => return Ok(()),
         n => (
-            format!("{n} modules in the crate and what it depends on"),
-            "declare one; what drivers share is in a crate that declares none",
+            format!("{n} modules in the crate and its dependencies"),
+            "declare one; put code that drivers share into a crate that declares none",
         ),
     };
     Err(Error::new(
@@ -118,11 +118,11 @@ fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
     .of_driver())
 }
 
-/// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`),
-/// undefined ones, and those of source files. ld keeps the symbols of sections that it dropped, and
-/// modpost and the loader would look for them. By several names of source files 6.1's objtool takes
-/// an object for a linked one, prints `error: objtool: Linked object detected` and treats it as
-/// one.
+/// Removes symbols that nothing refers to: symbols in sections that are read as a whole
+/// (`.modinfo`), undefined symbols, and names of source files. ld keeps the undefined symbols of
+/// sections that it dropped, and modpost and the loader would look for them. If an object has
+/// several names of source files, 6.1's objtool takes it for a linked object: it prints `error:
+/// objtool: Linked object detected` and treats it as one.
 fn tidy(path: &Path) -> Result<()> {
     let unused = {
         let bytes = fs::read(path)?;

@@ -14,7 +14,7 @@ use linux_driver_kernels::{BuildHost, BuildTree, Compiler, Kernel, forget_the_us
 pub struct Kbuild {
     /// The kernel's build tree.
     pub tree: BuildTree,
-    /// Where its tools run.
+    /// The host that its tools run on.
     pub host: BuildHost,
 }
 
@@ -30,8 +30,8 @@ impl Kbuild {
         })
     }
 
-    /// Runs make for the external module in `dir` and returns what it printed. An error that is
-    /// printed counts, whatever the exit code: objtool prints some and goes on, and `make` then
+    /// Runs make for the external module in `dir` and returns what it printed. A printed error
+    /// counts even if the exit code is 0: objtool prints some errors and goes on, and `make` then
     /// succeeds.
     pub fn make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         let mut make = self.make_command(dir, targets)?;
@@ -45,8 +45,8 @@ impl Kbuild {
         }
     }
 
-    /// Returns the same where errors of the compiler are an answer: what it printed, whether or not
-    /// it succeeded.
+    /// Runs make in the same way, and returns what it printed, even if the compiler reported
+    /// errors.
     pub fn try_make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         Ok(process::said(&process::output(
             &mut self.make_command(dir, targets)?,
@@ -80,8 +80,8 @@ impl Kbuild {
         Compiler::of(&self.tree.config).arguments(&self.tree, &self.host)
     }
 
-    /// Returns a command among the kernel's tools, which sees the kernel's tree and `dirs` at their
-    /// own paths.
+    /// Returns a command that runs with the kernel's tools. It sees the kernel's tree and `dirs` at
+    /// their own paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         let mut all: Vec<&Path> = vec![&self.tree.dir];
         all.extend(dirs);
@@ -89,7 +89,7 @@ impl Kbuild {
     }
 }
 
-/// How the compiler, modpost and objtool mark a line, in any case of letters.
+/// The marks of the compiler, modpost and objtool in a line. They may be in upper or lower case.
 const WARNING: &str = "warning:";
 const ERROR: &str = "error:";
 
@@ -118,7 +118,7 @@ fn no_lines(said: &str, place: &str, marks: &[&str]) -> Result<()> {
         place,
         "no warning or error from the kernel's compiler, modpost and objtool",
         marked.join("\n"),
-        "mend what they name; a module with such a message can fail where the kernel relies on the opposite",
+        "correct the code that they name; the kernel can rely on the absence of such a fault",
     ))
 }
 

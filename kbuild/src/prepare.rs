@@ -32,8 +32,8 @@ pub struct PreparedKernel {
     /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to
     /// fill in.
     pub device_table_symbol: String,
-    /// objtool's arguments, where Kbuild runs it on each object that it compiles instead of on the
-    /// module: an object that Kbuild did not compile then needs it too.
+    /// objtool's arguments, if Kbuild runs it on each object that it compiles and not on the
+    /// module. Then an object that Kbuild did not compile needs it too.
     pub objtool: Option<Vec<String>>,
     /// The kernel's shims, without their prefix.
     pub shims: Vec<String>,
@@ -143,8 +143,8 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     fs::write(&path, json)
 }
 
-/// Returns the error of a kernel whose headers the C shims do not compile with, if that is what
-/// Kbuild says.
+/// Returns the error of a kernel with whose headers the C shims do not compile, if Kbuild's output
+/// says so.
 fn refused(error: Error, kbuild: &Kbuild) -> Error {
     let said = error.to_string();
     let errors: Vec<&str> = said
@@ -164,7 +164,8 @@ fn refused(error: Error, kbuild: &Kbuild) -> Error {
     )
 }
 
-/// Returns whether it is the compiler's line about what our sources use of the kernel's headers.
+/// Returns whether this line is the compiler's error about a use of the kernel's headers in our
+/// sources.
 fn is_of_headers(line: &str) -> bool {
     let Some((place, _)) = line.split_once(" error: ") else {
         return false;

@@ -11,9 +11,9 @@ use linux_driver_host::{Error, Result, fs};
 /// The commands by which Kbuild made an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The compiler's arguments less input, output and dependency file; its paths absolute.
+    /// The compiler's arguments without input, output and dependency file. The paths are absolute.
     pub cc_flags: Vec<String>,
-    /// objtool and its arguments less the object, where Kbuild ran it on this object.
+    /// objtool and its arguments without the object, if Kbuild ran it on this object.
     pub objtool: Option<Vec<String>>,
     /// The kernel's headers that it was made of.
     pub headers: Vec<String>,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_no_record() {
+    fn other_text_is_not_a_record() {
         assert_eq!(Recorded::parse("deps := x", &[]), None);
         assert_eq!(Recorded::parse("", &[]), None);
     }

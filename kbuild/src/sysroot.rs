@@ -2,8 +2,8 @@
 //! `core`, built with the kernel's own hardening, in a folder laid out as a sysroot.
 //!
 //! A precompiled `core` has neither return thunks nor `endbr64` and reaches its callees through the
-//! GOT: it does not fit these kernels. `compiler_builtins` is an empty crate: what it would bring,
-//! the kernel has (`memcpy`) or does not want (floating point).
+//! GOT: it does not fit these kernels. `compiler_builtins` is an empty crate: the kernel has its
+//! functions (`memcpy`) or does not want them (floating point).
 
 use std::path::PathBuf;
 use std::process::Command;

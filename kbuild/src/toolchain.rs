@@ -24,8 +24,8 @@ pub const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 impl Toolchain {
-    /// Finds one: the active toolchain; else, with `--install`, `rustup component add rust-src`
-    /// where that works; else Debian's `rustc-web` and `rust-web-src`.
+    /// Finds one: the active toolchain; else, with `--install`, `rustup component add rust-src` if
+    /// that works; else Debian's `rustc-web` and `rust-web-src`.
     pub fn find(install: Install) -> Result<Self> {
         if let Some(found) = Self::present()? {
             return Ok(found);

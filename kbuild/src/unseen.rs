@@ -18,10 +18,10 @@
 //!   does not lint the definition of a macro, and not the expansion in another crate. In most
 //!   places the same holds for a word `unsafe` that the macro is called with.
 //!
-//! To be changed in rustc (`UnsafeCode` in `rustc_lint`): it looks for `naked` nowhere; for
-//! `link_section` on free functions and statics only; for `no_mangle` and `export_name` on these
-//! and on functions of implementations, not on those that a trait provides; for a block `extern` of
-//! an older edition, which is as unsafe to write as `unsafe extern` says, not at all; and it
+//! A fix belongs in rustc (`UnsafeCode` in `rustc_lint`). The lint does not look for `naked`. It
+//! looks for `link_section` only on free functions and statics. It looks for `no_mangle` and
+//! `export_name` also on functions of implementations, but not on functions that a trait provides.
+//! It ignores an `extern` block of an older edition, which is as unsafe as `unsafe extern`. And it
 //! reports nothing in an expansion of another crate's macro. The tests below have a form of each,
 //! and what rustc 1.95 takes.
 //!
@@ -35,19 +35,19 @@
 //! - No macro is defined or called with `unsafe`.
 //! - The words of the attributes above are not used.
 //!
-//! This is asked of a crate under `forbid` alone: an `allow` at the place lifts `deny`, and such a
-//! crate promises nothing. A name that only the safe layer's macros may use is refused in every
-//! crate of the driver's.
+//! Only a crate under `forbid` has to keep these rules. A crate under `deny` promises nothing,
+//! because an `allow` at the place lifts it. A name that only the safe layer's macros may use is
+//! refused in every crate of the driver's.
 //!
-//! rustc lists which files it read, but not which of them are Rust. A file that does not divide
-//! into tokens is an included text, or Rust that is newer than this lexer. In a crate that forbids
-//! unsafe code, such a file is refused if its name ends in `.rs`, because it cannot be looked
-//! through. In one of another name the words alone are looked for: to refuse it would refuse most
-//! READMEs that are included.
+//! rustc lists which files it read, but not which of them are Rust. A file that does not consist of
+//! tokens is an included text, or Rust that is newer than this lexer. In a crate that forbids
+//! unsafe code, such a file is refused if its name ends in `.rs`, because it cannot be searched. In
+//! a file with another name, only the words are searched for. Otherwise most included READMEs would
+//! be refused.
 //!
 //! The driver's own crates are those with a path: the driver and what it depends on, but not the
-//! project's. A crate of a registry or of git is not looked through, and neither is a proc macro:
-//! the driver trusts them with what they make of its input, as with the `unsafe` in them.
+//! project's. Crates from a registry or from git and proc macros are not searched. The driver
+//! trusts the code that they generate, as it trusts the `unsafe` code in them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -57,14 +57,14 @@ use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 /// Words that stand for something unsafe that the lint may miss, wherever they are.
 const WORDS: [&str; 4] = ["naked_asm", "link_section", "no_mangle", "export_name"];
-/// One that means something in `unsafe(…)` alone, as each attribute `naked` is written.
+/// A word that means something only in `unsafe(…)`, where each attribute `naked` is written.
 const NAKED: &str = "naked";
 /// The edition of a crate that forbids unsafe code.
 const EDITION: &str = "2024";
 /// How deep brackets may be nested. People write a tenth of it.
 const DEPTH: usize = 256;
-/// How the names end that the safe layer's own macros use, and with which safe code writes through
-/// any pointer.
+/// The end of the names that are only for the safe layer's own macros. With them, safe code could
+/// write through any pointer.
 const HIDDEN: &str = "unsound_by_hand";
 
 /// A crate of the driver's own.
@@ -101,15 +101,15 @@ impl fmt::Display for What {
         match self {
             Self::Word(word) => write!(f, "`{word}`"),
             Self::InMacro => f.write_str("`unsafe` in a macro"),
-            Self::NotLexed => f.write_str("what does not divide into tokens of Rust"),
-            Self::TooDeep => write!(f, "brackets in each other, deeper than {DEPTH}"),
+            Self::NotLexed => f.write_str("text that does not consist of tokens of Rust"),
+            Self::TooDeep => write!(f, "brackets nested deeper than {DEPTH}"),
             Self::Hidden(name) => write!(f, "`{name}`"),
         }
     }
 }
 
-/// Returns an error that names each place in the crates where something unsafe is that rustc does
-/// not see. Relative paths of rustc's are below `workspace`.
+/// Returns an error that names each place in the crates with unsafe code that rustc does not see.
+/// Relative paths of rustc's are below `workspace`.
 pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
     let (mut unseen, mut hidden, mut deep) = (Vec::new(), Vec::new(), Vec::new());
     for own in crates {
@@ -143,19 +143,19 @@ pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
         "edition 2024, no `unsafe` in macros, and none of `naked`, `naked_asm`, `link_section`, \
          `no_mangle` and `export_name` in a crate under `forbid(unsafe_code)`: rustc's lint does not \
          see all that is unsafe",
-        "remove it, or rename what is only called so, in a text that the crate includes too; in place of \
-         an older edition, set `edition = \"2024\"`; a crate that needs it has `unsafe` code, and does \
-         not forbid it",
+        "remove it, or rename it if only its name is the same, also in a text that the crate includes; \
+         if the edition is older, set `edition = \"2024\"`; if the crate needs it, remove \
+         `forbid(unsafe_code)`",
     )?;
     refuse(
         &hidden,
-        "no name that is for linux-driver's own macros: used by hand, it corrupts memory without `unsafe`",
+        "no name that only linux-driver's own macros may use: in other code it can corrupt memory without `unsafe`",
         "use the macro that is documented: `pin_data`, `pin_init!`, `try_pin_init!`, `init!`, `try_init!`",
     )?;
     refuse(
         &deep,
         "sources that can be looked through for unsafe code",
-        "divide it into more functions or macros; make a text that is included flat",
+        "divide it into more functions or macros; nest less deeply in a text that is included",
     )
 }
 
@@ -292,8 +292,14 @@ fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
 
 fn read_manifest(path: &Path) -> Result<toml::Value> {
     let text = fs::read_to_string(path)?;
-    toml::from_str(&text)
-        .map_err(|e| Error::new(path.display(), "a manifest that cargo reads", e, "mend it"))
+    toml::from_str(&text).map_err(|e| {
+        Error::new(
+            path.display(),
+            "a manifest that cargo reads",
+            e,
+            "correct it",
+        )
+    })
 }
 
 /// Returns the tokens of a file, or nothing for a text that is not Rust.
@@ -398,9 +404,9 @@ struct Look {
 /// The group that tokens are in.
 #[derive(Clone, Copy, Default)]
 struct Inside {
-    /// Of what a macro is defined with, or is called with.
+    /// The definition of a macro, or its input.
     of_macro: bool,
-    /// Of `unsafe(…)`.
+    /// The argument of `unsafe(…)`.
     of_unsafe: bool,
     depth: usize,
 }
@@ -479,8 +485,8 @@ impl Look {
     }
 }
 
-/// Returns whether a group after these tokens is what a macro is called with, or what
-/// `macro_rules!` defines one with.
+/// Returns whether a group after these tokens is the input of a macro, or a definition by
+/// `macro_rules!`.
 fn is_macro(before: &[TokenTree]) -> bool {
     let before = match before {
         [before @ .., TokenTree::Ident(_)] => before,
@@ -555,7 +561,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_rustc_lets_through_is_found() {
+    fn unsafe_code_that_rustc_accepts_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let let_through = |edition: &str, code: &str| {
             let taken = rustc_takes(dir.path(), edition, code);
@@ -644,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_macro_of_another_crate_makes_is_found_there_or_refused_by_rustc() {
+    fn unsafe_code_of_another_crates_macro_is_found_there_or_refused_by_rustc() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, code: &str| {
             let path = dir.path().join(name);
@@ -744,7 +750,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_looked_through_is_refused() {
+    fn text_that_cannot_be_searched_is_refused() {
         // Rust that the lexer does not know.
         let found = |text: &str, is_rust: bool, forbids: bool| -> Vec<What> {
             let found = look_through(text, is_rust, forbids).into_iter();
@@ -815,7 +821,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_it_is_good() {
+    fn text_that_only_resembles_unsafe_code_is_good() {
         for code in [
             "// naked_asm! and #[link_section]\n/* export_name */ pub fn f() {}",
             "/// `#[unsafe(no_mangle)]`\npub fn f() {}",

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the safe layer and a driver use of a kernel, found out by the compiler.
+//! The items of a kernel that the safe layer and a driver use. The compiler finds them.
 //!
 //! - **Fields, functions, constants**: the code is checked against a copy of the bindings in which
-//!   each of them is deprecated, with its name as the note (`mark`). rustc then says of each use
-//!   what it uses: in field accesses, struct literals, patterns and `offset_of!`, in macros and
-//!   generic code too, and also where the code allows deprecated things.
-//! - **Types that the code provides the memory of**: the code is compiled with debug information,
-//!   in which each static, local variable and parameter has its type, and each allocation on the
-//!   heap the type that is allocated (`allocated`). What is behind a pointer is not the code's.
+//!   each of them is deprecated, with its name as the note (`mark`). rustc then names the item at
+//!   each use: in field accesses, struct literals, patterns and `offset_of!`. It does so in macros
+//!   and generic code too, even if the code allows deprecated items.
+//! - **Types for which the code provides the memory**: the code is compiled with debug information.
+//!   It contains the type of each static, local variable and parameter, and the type of each
+//!   allocation on the heap (`allocated`). The target of a pointer does not count as the code's.
 //!   `struct module` is not among them: Kbuild's generated C has `__this_module`.
 //!
-//! The fields that the C shims touch are not seen: Kbuild compiles them for each kernel anew, from
-//! its own headers.
+//! The fields that the C shims touch are not found: Kbuild compiles the shims again for each
+//! kernel, from its own headers.
 
 mod allocated;
 mod mark;
@@ -27,7 +27,7 @@ use crate::bindings::Workspace;
 use crate::make::{copy_if_changed, write_if_changed};
 use crate::prepare::SHIM_PREFIX;
 
-/// Before a name in a note.
+/// The prefix of a name in a note.
 pub(crate) const NOTE: &str = "linux-driver-usage:";
 
 /// Returns what these packages, and the crates of the project under them, use of the kernel that
@@ -125,8 +125,8 @@ fn note(usage: &mut Usage, message: &str) {
     }
 }
 
-/// Returns a program in the place of rustc: it gives `linux-driver-sys` the marked bindings, and
-/// has each use of something deprecated said, whatever the code allows.
+/// Returns a program that runs instead of rustc. It gives `linux-driver-sys` the marked bindings,
+/// and makes rustc warn about each use of a deprecated item, even if the code allows it.
 fn wrapper(dir: &Path, out: &Path) -> Result<PathBuf> {
     let path = dir.join("rustc-wrapper");
     let quoted = out.display().to_string().replace('\'', r"'\''");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An access of a register, or of a port, in Rust is what it is in C: the functions of
-//! tests/drivers/registers, one for each accessor, beside those of tests/c-drivers/registers-c, by
-//! their instructions in the modules that were built for each kernel of the catalogue. Needs
-//! Debian's archive for what is not in the cache yet.
+//! Tests that Rust code accesses a register or a port with the same instructions as C code.
+//! `tests/drivers/registers` has a function for each accessor, and `tests/c-drivers/registers-c`
+//! has the same functions in C. Their code is compared in modules for each kernel of the catalogue.
+//! Needs Debian's archive for what is not in the cache yet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,17 +33,17 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// The effect of an instruction, whatever registers the compiler chose: its form, and where in
-/// memory.
+/// The effect of an instruction, without the registers that the compiler chose: its form, and its
+/// offset in memory.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
     code: Code,
     displacement: Option<u64>,
 }
 
-/// Returns the instructions of the one function whose symbol this holds of, but for what begins and
-/// ends any function of the kernel's: the mark of a branch's target, the call that ftrace patches,
-/// padding, and the return.
+/// Returns the instructions of the only function whose symbol matches. It leaves out the start and
+/// the end that all functions of the kernel have: the mark of a branch target, the call that ftrace
+/// patches, padding, and the return.
 fn body(ko: &Path, name: &str, is: impl Fn(&str) -> bool) -> Vec<Step> {
     let bytes = fs::read(ko).unwrap();
     let file = object::File::parse(&*bytes).unwrap();

@@ -115,7 +115,7 @@ fn all_three_are_one_on_each_kernel_of_the_catalogue() {
 }
 
 #[test]
-fn what_a_driver_uses_is_found_out_from_its_code() {
+fn the_items_that_a_driver_uses_are_read_from_its_code() {
     let (workspace, kbuild, _, cache) = prepared("debian-6.12");
     let usage = usage::of(&workspace, &["edu"]).unwrap_or_else(|e| panic!("{e}"));
     // A struct literal, an access behind a pointer, a cast of one.

@@ -10,7 +10,7 @@ use super::Row;
 /// A target without an operating system, with soft floats: code cannot touch SSE or x87 registers.
 pub(super) const TRIPLE: &str = "x86_64-unknown-none";
 
-/// Every flag, when it is given, and why.
+/// Every flag, with its condition and its reason.
 pub(super) const ROWS: &[Row] = &[
     Row {
         reason: "a panic does not unwind: it ends in BUG()",
@@ -33,12 +33,12 @@ pub(super) const ROWS: &[Row] = &[
         flags: &["-Cno-redzone=y"],
     },
     Row {
-        reason: "-march=x86-64 -mtune=generic: what every machine has, also where the kernel is tuned for one",
+        reason: "-march=x86-64 -mtune=generic: only instructions that every machine has, even if the kernel is tuned for one machine",
         when: |_| true,
         flags: &["-Ctarget-cpu=x86-64", "-Ztune-cpu=generic"],
     },
     Row {
-        reason: "modpost refuses the sections .llvmbc and .llvmcmd; v0 names are what the kernel's tools know",
+        reason: "modpost refuses the sections .llvmbc and .llvmcmd; the kernel's tools know v0 names",
         when: |_| true,
         flags: &["-Cembed-bitcode=no", "-Csymbol-mangling-version=v0"],
     },
@@ -122,14 +122,14 @@ pub(super) const ROWS: &[Row] = &[
         },
         flags: &["-Cllvm-args=-asan-stack=0"],
     },
-    // Options that instrument C code and not Rust's, each with why a module is sound without.
+    // Options that instrument only C code, each with the reason why a module is sound without it.
     Row {
-        reason: "KCSAN (-fsanitize=thread): a race is seen if its other side is in C; Rust code alone reports none, and none falsely",
+        reason: "KCSAN (-fsanitize=thread): a race between Rust and C code is found, one within Rust code is not; no report is false",
         when: |config| config.is_set("CONFIG_KCSAN"),
         flags: &[],
     },
     Row {
-        reason: "KCOV (-fsanitize-coverage=trace-pc): what Rust code runs is not among what is recorded; nothing relies on it",
+        reason: "KCOV (-fsanitize-coverage=trace-pc): the execution of Rust code is not recorded; nothing relies on it",
         when: |config| config.is_set("CONFIG_KCOV"),
         flags: &[],
     },
@@ -139,7 +139,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &[],
     },
     Row {
-        reason: "STACKLEAK: Rust code does not note how deep it used the stack; what it left below the deepest noted place is not erased",
+        reason: "STACKLEAK: Rust code does not record how deep it used the stack, so its values below the deepest recorded place are not erased",
         when: |config| config.any_set(&["CONFIG_GCC_PLUGIN_STACKLEAK", "CONFIG_KSTACK_ERASE"]),
         flags: &[],
     },
@@ -170,7 +170,7 @@ pub(super) const ROWS: &[Row] = &[
         flags: &[],
     },
     Row {
-        reason: "-pg -mfentry: Rust functions are not traced by ftrace; only what has an entry in __mcount_loc is patched",
+        reason: "-pg -mfentry: Rust functions are not traced by ftrace; only functions with an entry in __mcount_loc are patched",
         when: |config| config.is_set("CONFIG_FUNCTION_TRACER"),
         flags: &[],
     },
@@ -184,7 +184,7 @@ pub(super) const ROWS: &[Row] = &[
     // makes sure of that.
 ];
 
-/// Options under which an object that rustc makes today would fault or be refused, each with why.
+/// Options under which rustc's objects would fault or be refused today, each with the reason.
 const NOT_FOLLOWED: [(&str, &str); 6] = [
     (
         "CONFIG_CFI",
@@ -196,7 +196,7 @@ const NOT_FOLLOWED: [(&str, &str); 6] = [
     ),
     (
         "CONFIG_LTO_CLANG",
-        "the kernel links LLVM bitcode, which these objects are not",
+        "the kernel links LLVM bitcode, and these objects are machine code",
     ),
     (
         "CONFIG_RANDSTRUCT",
@@ -204,7 +204,7 @@ const NOT_FOLLOWED: [(&str, &str); 6] = [
     ),
     (
         "CONFIG_KMSAN",
-        "the kernel does not see what these objects write, and would report each later read of it as one of uninitialised memory",
+        "the kernel does not see what these objects write, and would report each later read of that memory as uninitialised",
     ),
     (
         "CONFIG_KCSAN_WEAK_MEMORY",
@@ -212,11 +212,11 @@ const NOT_FOLLOWED: [(&str, &str); 6] = [
     ),
 ];
 
-/// Options without which what is compiled would be wrong, each with why.
+/// Options without which the compiled code would be wrong, each with the reason.
 const NEEDED: [(&str, &str); 1] = [(
     "CONFIG_SMP",
-    "a spin lock of a kernel for one CPU is not locked: spin_trylock() of one that is held succeeds, and the data that the lock \
-     protects would be handed out twice",
+    "a kernel for one CPU does not lock its spin locks: spin_trylock() of a held lock succeeds, and two tasks would get the data \
+     that the lock protects",
 )];
 
 /// Returns an error for a kernel whose configuration asks for what rustc cannot give, or lacks what
@@ -268,7 +268,7 @@ mod tests {
         let error = super::super::target(&tree).unwrap_err().to_string();
         assert!(
             error.contains("CONFIG_SMP=y")
-                && error.contains("spin_trylock() of one that is held succeeds"),
+                && error.contains("spin_trylock() of a held lock succeeds"),
             "{error}"
         );
     }
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_instruments_c_alone_is_said() {
+    fn options_that_instrument_only_c_are_listed() {
         let said = |config: &str| super::super::reasons(&tree(config));
         let of_all = said("").len();
         for (option, word) in [

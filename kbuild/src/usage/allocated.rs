@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The types of the bindings that code provides the memory of: those of its variables, and what it
-//! allocates on the heap.
+//! The types of the bindings for which code provides the memory: the types of its variables, and of
+//! its allocations on the heap.
 
 use std::collections::BTreeSet;
 
@@ -37,8 +37,8 @@ pub(super) fn by(workspace: &Workspace, packages: &[&str]) -> Result<BTreeSet<St
         let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_str::<Message>(line) else {
             continue;
         };
-        // Those of a registry do not know the bindings, and what runs in the compiler is not of the
-        // driver.
+        // Crates of a registry do not know the bindings, and crates that run in the compiler are
+        // not part of the driver.
         let ours = artifact.package_id.repr.starts_with("path+");
         let library = artifact
             .target
