@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Gets a kernel: from the cache, from Debian's archive, or built here from its source.
 //!
-//! This module alone downloads, and it alone knows all the sources.
+//! Only this module downloads, and only it knows all the sources.
 
 pub mod archive;
 mod root;
@@ -21,12 +21,12 @@ use crate::source::debian::{makefiles, source_package};
 use crate::source::{built, debian};
 use crate::spec::{Fragment, KernelSpec};
 
-/// Counts up when what an entry consists of changes.
+/// The version of an entry's contents. Increase it when they change.
 const SCHEMA: &str = "1";
 
-/// Returns the key of a kernel's entry in the cache. It follows from the catalogue alone, so that a
-/// kernel in the cache is found without a network. The key of a kernel that is built here also
-/// depends on its compiler: without the compiler there is no key.
+/// Returns the key of a kernel's entry in the cache. It depends only on the catalogue, so a kernel
+/// in the cache is found without a network. The key of a kernel that is built here also depends on
+/// its compiler: without the compiler there is no key.
 fn key(spec: &KernelSpec) -> Option<Key> {
     if let Some(fragment) = &spec.config {
         return built::key(spec, fragment);
@@ -35,8 +35,8 @@ fn key(spec: &KernelSpec) -> Option<Key> {
     Some(key.with(&spec.version).with(&spec.arch))
 }
 
-/// Returns the kernel if it is in the cache with all that it takes to build for it. Uses no network
-/// and makes nothing.
+/// Returns the kernel if it is in the cache with everything that is needed to build for it. Uses no
+/// network and makes nothing.
 pub fn fetched(cache: &Cache, spec: &KernelSpec) -> Option<Kernel> {
     let entry = cache.get("kernels", &spec.name, &key(spec)?)?;
     let (record, tree) = open(&entry).ok()?;
@@ -55,8 +55,7 @@ pub fn fetched(cache: &Cache, spec: &KernelSpec) -> Option<Kernel> {
 }
 
 /// Returns the kernel from the cache. A kernel that is not there is fetched from Debian's archive,
-/// and built if the catalogue says so. Where this host cannot build for it as it is, a build root
-/// is made too.
+/// and built if the catalogue says so. If this host cannot run its tools, a build root is made too.
 pub fn fetch(cache: &Cache, spec: &KernelSpec) -> Result<Kernel> {
     let host_arch = std::env::consts::ARCH;
     if spec.arch != "amd64" || host_arch != "x86_64" {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where a kernel's tools run: on this host, or in a build root.
+//! The place where a kernel's tools run: this host, or a build root.
 //!
 //! A kernel needs the compiler that it was built with. Its own host programs (fixdep, modpost,
 //! objtool) need the libraries of the distribution that built them. On a host without them, the
@@ -15,7 +15,7 @@ use std::process::Command;
 use linux_driver_host::process;
 use serde::Serialize;
 
-/// Where a kernel's tools run.
+/// The place where a kernel's tools run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BuildHost {
@@ -94,7 +94,8 @@ impl BuildRoot {
 }
 
 /// Adds the options that mount the contents of `dir` at `at`, read-only. A folder in which one of
-/// `seen` will be mounted is made anew, because a mount point cannot be made in a read-only one.
+/// `seen` will be mounted is replaced by a new one, because a mount point cannot be made in a
+/// read-only folder.
 fn mounts(dir: &Path, at: &Path, seen: &[PathBuf], words: &mut Vec<OsString>) {
     // If the root cannot be read, its programs are not found, and that error is reported.
     let mut entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();

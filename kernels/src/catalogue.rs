@@ -101,7 +101,7 @@ impl Catalogue {
             let config = match config {
                 Some(config) if !is_word(config.get_ref()) => {
                     let found = format!(
-                        "`{}`, which cannot be a file beside this one",
+                        "`{}`, which cannot be a file in the same folder",
                         config.get_ref()
                     );
                     return Err(wrong(at(config.span().end), found));
@@ -109,7 +109,7 @@ impl Catalogue {
                 Some(config) => Some(fragment(path, config.get_ref(), edits)?),
                 None if !edits.is_empty() => {
                     let found =
-                        "edits of the source of a kernel that comes built: it has no `config`"
+                        "edits of the source of a kernel that is not built here: it has no `config`"
                             .to_owned();
                     return Err(wrong(place, found));
                 }
@@ -143,7 +143,7 @@ impl Catalogue {
         })
     }
 
-    /// Returns the kernel that is meant where none is named.
+    /// Returns the default kernel.
     pub fn default_name(&self) -> &str {
         &self.default
     }
@@ -153,7 +153,7 @@ impl Catalogue {
         self.specs.values()
     }
 
-    /// Returns those that come built: the kernels that people run.
+    /// Returns the prebuilt kernels, which people run.
     pub fn stock(&self) -> impl Iterator<Item = &KernelSpec> {
         self.specs().filter(|spec| spec.is_stock())
     }
@@ -275,7 +275,7 @@ compiler = "gcc-12"
     }
 
     #[test]
-    fn a_configuration_stands_beside_the_catalogue() {
+    fn a_configuration_is_in_the_catalogues_folder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kernels.toml");
         let text = format!("{GOOD}config = \"a.config\"\n");

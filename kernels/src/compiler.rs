@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The compiler of a kernel: what its `.config` names, what this host has of it, and how make is
-//! told.
+//! The compiler of a kernel: its name in the `.config`, the version on this host, and the arguments
+//! for make.
 //!
 //! Kbuild takes `gcc` unless it is told otherwise, and reads `LLVM` from the environment. A kernel
 //! that clang compiled has flags which gcc does not know. So its `.config` decides, not the
@@ -19,7 +19,7 @@ pub struct Compiler {
     pub(crate) program: String,
     /// Its major version.
     pub(crate) major: Option<String>,
-    /// Set if it is clang: what else was used with it.
+    /// Set if it is clang: the other LLVM tools that were used.
     llvm: Option<Llvm>,
 }
 
@@ -82,7 +82,7 @@ impl Compiler {
         }
     }
 
-    /// Returns the suffix of LLVM's programs on this host, where the kernel's own version is there
+    /// Returns the suffix of LLVM's programs on this host, if the kernel's own version is there
     /// under such names.
     fn llvm_suffix(&self, host: &BuildHost) -> Option<String> {
         self.llvm.as_ref()?;
@@ -139,8 +139,8 @@ impl Compiler {
         }
     }
 
-    /// Returns an error unless all of it is on the host. Kbuild would stop at the first one in the
-    /// shell's words.
+    /// Returns an error unless all of it is on the host. Kbuild would stop at the first missing
+    /// program, with a message of the shell.
     pub(crate) fn require(&self, tree: &BuildTree, host: &BuildHost) -> Result<()> {
         let mut missing = self.programs(host);
         // If the compiler is missing, the other tools are of another version.
@@ -168,7 +168,7 @@ impl Compiler {
             format_args!("the compiler that the kernel was built with: {text}"),
             format_args!("no program {} on the PATH", names.join(", ")),
             format_args!(
-                "{}\nor, where the system has no such package, use --kernel NAME, which has a build root of its own",
+                "{}\nor, if the system has no such package, use --kernel NAME, which has its own build root",
                 packages::how_to_install(&wanted)
             ),
         ))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel at hand.
+//! A kernel for which modules can be built.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +29,7 @@ pub struct Kernel {
     pub build_tree: PathBuf,
     /// The kernel itself, to boot.
     pub image: Option<PathBuf>,
-    /// Where its tools run.
+    /// The host that its tools run on.
     pub host: BuildHost,
     /// The packages that it consists of, if it was fetched.
     pub packages: Vec<Package>,
@@ -38,8 +38,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Returns a command among the kernel's tools, which sees the kernel's tree and `dirs` at their
-    /// own paths.
+    /// Returns a command that runs with the kernel's tools. It sees the kernel's tree and `dirs` at
+    /// their own paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         self.host.command(program, dirs)
     }
@@ -79,7 +79,7 @@ impl Kernel {
         ))
     }
 
-    /// Returns the kernel itself, to boot; an error where there is none.
+    /// Returns the kernel itself, to boot; an error if there is none.
     pub fn bootable(&self) -> Result<&Path> {
         self.image.as_deref().ok_or_else(|| {
             Error::new(

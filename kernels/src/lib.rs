@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernels there are, and how one gets here.
+//! The list of known kernels, and the code that fetches or builds one.
 //!
-//! Data travels one way: a [`KernelSpec`] of the [`Catalogue`] names a kernel, [`acquire`] fetches
-//! or builds it and notes in a [`Record`] what it got, and a [`Kernel`] is what modules are built
-//! for: a [`BuildTree`] with its [`Config`], an image to boot, and a [`BuildHost`] on which its
-//! tools run. Each origin of a kernel is one file in `source`. [`acquire`] alone knows all of them,
-//! and it alone downloads.
+//! Data goes one way. A [`KernelSpec`] of the [`Catalogue`] names a kernel. [`acquire`] fetches or
+//! builds it, and describes the result in a [`Record`]. Modules are built for a [`Kernel`]: a
+//! [`BuildTree`] with its [`Config`], an image to boot, and a [`BuildHost`] on which its tools run.
+//! Each origin of a kernel is one file in `source`. Only [`acquire`] knows all of them, and only it
+//! downloads.
 
 // `linux_driver_host::output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

@@ -12,8 +12,8 @@ use crate::spec::KernelSpec;
 /// Returns what has to be on the system to build for a kernel: one of the catalogue, or (`None`)
 /// one whose tree is there.
 ///
-/// A kernel of the catalogue needs either what its tools need or bubblewrap: a build root has all
-/// else.
+/// A kernel of the catalogue needs either the packages of its tools or bubblewrap: a build root has
+/// everything else.
 pub fn of_kernel(spec: Option<&KernelSpec>) -> Vec<Need> {
     let Some(spec) = spec else { return of_tools() };
     let mut needs = vec![
@@ -79,7 +79,7 @@ pub(crate) fn bubblewrap() -> Need {
     )
 }
 
-/// Returns what building a kernel takes beside what building a module does.
+/// Returns the additional needs of building a kernel, which building a module does not have.
 fn to_build_a_kernel() -> Vec<Need> {
     vec![
         need(

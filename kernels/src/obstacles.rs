@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What keeps a kernel's tools from running on a host, found by starting them.
+//! The reasons why a kernel's tools cannot run on a host. They are found by starting the tools.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +11,8 @@ use crate::build_tree::BuildTree;
 use crate::compiler::Compiler;
 
 /// The host programs of a build tree, and whether each tree has them. Debian's modpost is a small
-/// program that calls the one for the kind of object that it is given; without one it does not show
-/// whether that starts.
+/// program that calls the one for the kind of the given object. Without an object it does not show
+/// whether that program starts.
 const PROGRAMS: [(&str, bool); 5] = [
     ("scripts/basic/fixdep", true),
     ("scripts/mod/modpost", true),
@@ -39,8 +39,8 @@ impl Obstacle {
     }
 }
 
-/// Starts what building a module of this tree takes, the compiler and the host programs, and
-/// returns what failed.
+/// Starts the compiler and the host programs that a module of this tree needs, and returns those
+/// that failed.
 pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstacle>> {
     let mut found = Vec::new();
     let wanted = Compiler::of(&tree.config);

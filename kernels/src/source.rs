@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where kernels come from: one file for each origin.
+//! The origins of kernels, one file for each.
 
 pub(crate) mod built;
 pub(crate) mod debian;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An entry of the catalogue: what is known of a kernel before it is fetched.
+//! An entry of the catalogue: the description of a kernel before it is fetched.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct KernelSpec {
     /// Its name in the catalogue.
     pub name: String,
-    /// Its series ("6.12"), whose newest is taken once the pinned version has left the archive.
+    /// Its series ("6.12"). If the archive no longer has the pinned version, the newest kernel of
+    /// the series is used.
     pub series: String,
     /// Its release, as `uname -r` prints it.
     pub release: String,
@@ -22,8 +23,8 @@ pub struct KernelSpec {
     pub suites: Vec<String>,
     /// The compiler that its `.config` will name.
     pub compiler: String,
-    /// The configuration that it is built with here, from its series' source package. `None`: it
-    /// comes built.
+    /// The configuration that it is built with here, from its series' source package. `None` if it
+    /// is prebuilt.
     pub config: Option<Fragment>,
 }
 
@@ -39,8 +40,8 @@ pub struct Fragment {
     pub edits: Vec<Edit>,
 }
 
-/// A change to a kernel's source, where the kernel itself has a bug that its detectors would report
-/// in each run.
+/// A change to a kernel's source, because the kernel itself has a bug that its detectors would
+/// report in each run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
@@ -55,8 +56,8 @@ pub struct Edit {
 }
 
 impl KernelSpec {
-    /// Returns whether the kernel comes built by its distribution, and people run it. Only the ABI
-    /// of such a kernel is of interest: a kernel that is built here is for drivers to be tried on.
+    /// Returns whether this is the distribution's own build, which people run. Only the ABI of such
+    /// a kernel is of interest: a kernel that is built here is for drivers to be tried on.
     pub fn is_stock(&self) -> bool {
         self.config.is_none()
     }

@@ -17,7 +17,7 @@ use crate::catalogue::Catalogue;
 use crate::record::{self, Package};
 use crate::source::debian::holdings::{self, Holding};
 
-/// The suites that hold kernels, beside those of the catalogue.
+/// The suites with kernels, in addition to those of the catalogue.
 const SUITES: [&str; 8] = [
     "bookworm",
     "bookworm-security",
@@ -89,7 +89,7 @@ struct BtfRecord {
 /// The file of the BTF in an entry.
 const BTF: &str = "btf";
 
-/// Counts up when what an entry consists of changes.
+/// The version of an entry's contents. Increase it when they change.
 const SCHEMA: &str = "1";
 
 impl Archive {

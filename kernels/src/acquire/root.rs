@@ -18,8 +18,8 @@ use crate::record::{self, Package};
 use crate::source::debian;
 use crate::spec::KernelSpec;
 
-/// The packages of a build root besides the compiler and what the kernel's host programs need: all
-/// that Kbuild calls.
+/// The packages with the programs that Kbuild calls. A build root also has the compiler, and the
+/// packages that the kernel's host programs need.
 const TOOLS: [&str; 9] = [
     "binutils",
     "coreutils",
@@ -39,10 +39,10 @@ struct RootRecord {
     packages: Vec<Package>,
 }
 
-/// Counts up when what a root consists of changes.
+/// The version of a root's contents. Increase it when they change.
 const SCHEMA: &str = "1";
 
-/// Returns the packages that a root is made of, besides what they depend on; `needed` is what the
+/// Returns the packages of a root, without their dependencies. `needed` are the packages that the
 /// kernel's host programs need.
 fn contents(compiler: String, needed: &[String]) -> Vec<String> {
     let mut all = vec![compiler];
@@ -135,7 +135,7 @@ pub(crate) fn get_or_make(
     Ok(root)
 }
 
-/// Returns an error, before anything is downloaded, where bubblewrap may not make namespaces.
+/// Returns an error, before anything is downloaded, if bubblewrap may not make namespaces.
 fn try_namespaces(tree: &BuildTree) -> Result<()> {
     let mut bwrap = Command::new(process::find_program("bwrap").unwrap_or_else(|| "bwrap".into()));
     bwrap.args([
@@ -155,7 +155,7 @@ fn try_namespaces(tree: &BuildTree) -> Result<()> {
     Err(no_namespaces(tree, &obstacles, &process::said(&output)))
 }
 
-/// How namespaces are allowed.
+/// The remedy if bubblewrap may not make namespaces.
 const ALLOW: &str = "allow bubblewrap to make namespaces (a container: start it with --privileged; a system that keeps users from it: \
                      kernel.unprivileged_userns_clone=1 or the setting that replaces it), or run this as root";
 
@@ -213,7 +213,7 @@ fn skeleton(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Does what else the packages' scripts would have done.
+/// Does the rest of the work of the packages' scripts.
 fn finish(dir: &Path) -> Result<()> {
     for (name, target) in [("awk", "gawk"), ("sh", "dash")] {
         let path = dir.join("usr/bin").join(name);

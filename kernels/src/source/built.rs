@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::spec::{Edit, Fragment, KernelSpec};
 use crate::user_settings::forget_the_users_settings;
 
-/// Counts up when what stays of a kernel changes, or how it is built.
+/// The version of an entry's contents. Increase it when they or the way to build them change.
 const SCHEMA: &str = "1";
 
 /// The folder of the build tree in its entry.
@@ -69,7 +69,7 @@ fn compiler_version(compiler: &str) -> Option<String> {
     Some(text.lines().next()?.to_owned()).filter(|_| output.status.success())
 }
 
-/// Builds the kernel whose source is in `work`, and moves what stays of it into `staging`. The
+/// Builds the kernel whose source is in `work`, and moves the files to keep into `staging`. The
 /// result must be of this release.
 pub(crate) fn build(
     spec: &KernelSpec,
@@ -169,7 +169,7 @@ fn configure(spec: &KernelSpec, fragment: &Fragment, tree: &Path) -> Result<()> 
         [] => Ok(()),
         lines => Err(Error::new(
             fragment.file.display(),
-            "options that this kernel takes as they stand there",
+            "options that this kernel accepts unchanged",
             lines.join("\n"),
             "see the option's `depends on` in the kernel's Kconfig files",
         )),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kernels and build roots from Debian's archive.
 //!
-//! One idea a module: [`archives`] finds the mirrors, [`apt`] is a private apt over them, [`index`]
-//! reads what apt prints, [`choice`] picks the kernel in the order of [`version`], [`holdings`]
-//! lists all kernels in the archive, [`unpack`] unpacks packages, [`source_package`] fetches a
-//! kernel's source, [`makefiles`] changes headers for the folder that they are moved to.
+//! [`archives`] finds the mirrors, and [`apt`] runs a private apt with them. [`index`] reads its
+//! output. [`choice`] picks a kernel, in the order of [`version`]. [`holdings`] lists all kernels
+//! in the archive. [`unpack`] unpacks packages. [`source_package`] fetches a kernel's source.
+//! [`makefiles`] adapts headers to the folder that they are moved to.
 
 mod apt;
 mod archives;
@@ -79,7 +79,7 @@ pub(crate) fn fetch_kernel(
     };
     let (mut images, headers): (Vec<&IndexEntry>, Vec<&IndexEntry>) =
         packages.iter().partition(is_image);
-    // Where the kernel has a package of its own, the image package only refers to it.
+    // If there is a package `linux-binary-…`, the image package only depends on it.
     images.sort_by_key(|package| !package.name.starts_with("linux-binary-"));
 
     let debs = staging.join("debs");
@@ -126,8 +126,8 @@ pub(crate) fn fetch_kernel(
     })
 }
 
-/// Returns the packages that a kernel consists of: its headers and its image, and what of the
-/// kernel's own those depend on.
+/// Returns the packages that a kernel consists of: its headers, its image, and the packages of the
+/// same kernel that these depend on.
 fn packages_of(apt: &Apt, choice: &choice::Choice) -> Result<Vec<IndexEntry>> {
     let mut wanted: Vec<String> = choice::KINDS
         .iter()
@@ -175,7 +175,7 @@ fn image(apt: &Apt, packages: &[&IndexEntry], debs: &Path, image: &Path) -> Resu
 }
 
 /// Downloads these packages (with all that they depend on) and unpacks them into `root`. Returns
-/// the packages; `staging` is for what is not kept.
+/// the packages; `staging` takes the files that are not kept.
 pub(crate) fn fetch_root(
     cache: &Cache,
     spec: &KernelSpec,

@@ -42,7 +42,7 @@ impl Kernel {
         let mut notes = Vec::new();
         for obstacle in obstacles(&tree, &BuildHost::Native)? {
             match obstacle {
-                // Kbuild takes the compiler that there is; most modules fare well with it.
+                // Kbuild takes the compiler of this host, which is fine for most modules.
                 Obstacle::Compiler(text) => notes.push(text),
                 Obstacle::Program(text) => {
                     return Err(Error::new(
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_that_is_none_is_an_error_with_a_remedy() {
+    fn a_folder_that_is_not_a_tree_is_an_error_with_a_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let error = Kernel::of_tree(dir.path()).unwrap_err();
         assert!(error.remedy().contains("--kernel NAME"), "{error}");

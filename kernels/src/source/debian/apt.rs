@@ -67,7 +67,7 @@ impl Apt {
         })
     }
 
-    /// Downloads the lists if they are older than an hour; whether they were.
+    /// Downloads the lists if they are older than an hour. Returns whether they were.
     pub(super) fn refresh_if_old(&self) -> Result<bool> {
         let age = self
             .stamp()
@@ -234,7 +234,7 @@ fn unreachable(output: &Output, suites: &str) -> Option<Error> {
     ))
 }
 
-/// Returns the URI that one of apt's lines says could not be had.
+/// Returns the URI that could not be reached, from a line of apt's output.
 fn unreached(line: &str) -> Option<&str> {
     let failed = line.strip_prefix("E: Failed to fetch ");
     let absent = line
@@ -292,7 +292,7 @@ fn followed() -> String {
         .collect()
 }
 
-/// apt reads its lists anew where one of its files is younger than what it noted of them.
+/// apt reads its lists again if one of its files is newer than its notes.
 fn write_if_new(path: &Path, text: &str) -> Result<()> {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         Ok(())
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_reached_is_read_from_what_apt_says() {
+    fn the_unreachable_address_is_read_from_apts_errors() {
         let uri = "https://mirror.example/debian/dists/trixie/InRelease";
         assert_eq!(
             unreached(&format!(

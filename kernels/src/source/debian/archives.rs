@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where Debian's archives are: as the system's own apt sources say, or two variables of the
-//! environment; and the keys that their signatures are checked against.
+//! The addresses of Debian's archives, from the system's own apt sources or from two environment
+//! variables, and the keys that verify their signatures.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use linux_driver_host::{Error, Result, process};
 const MAIN: &str = "LINUX_DRIVER_DEBIAN_MIRROR";
 /// Names the mirror of the security archive.
 const SECURITY: &str = "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR";
-/// Names the file of the keys that both are signed with: of mirrors that sign what they hold
+/// Names the file of keys that verify both archives, for mirrors that sign their contents
 /// themselves.
 const KEYRING: &str = "LINUX_DRIVER_DEBIAN_KEYRING";
 
@@ -23,7 +23,7 @@ const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
 ];
 
-/// The suites by which Debian's archive is known where its lists were never downloaded.
+/// The suites by which Debian's archive is recognised if its lists were never downloaded.
 const SUITES: [&str; 10] = [
     "bullseye",
     "bookworm",
@@ -47,8 +47,8 @@ pub(crate) struct Archives {
 }
 
 impl Archives {
-    /// Returns the mirrors that the environment names. Where it names none, the system's own apt
-    /// sources decide.
+    /// Returns the mirrors that the environment names. For those that it does not name, the
+    /// system's own apt sources are used.
     pub(crate) fn of_system() -> Result<Self> {
         let mut archives = Self {
             main: mirror(MAIN)?,
@@ -62,7 +62,7 @@ impl Archives {
                 "$(REPO_URI)|$(RELEASE)|$(ORIGIN)|$(LABEL)",
                 "Created-By: Packages",
             ]);
-            // A system whose sources apt cannot read has the variables for its remedy, as one
+            // If apt cannot read the system's sources, the remedy is the variables, as on a system
             // without apt.
             let text = process::run(&mut command).unwrap_or_default();
             let found = Self::from_targets(&text);
@@ -149,8 +149,8 @@ pub(crate) fn has_keyring() -> bool {
 
 /// Returns the file of keys that the environment names.
 fn named_keyring(value: &OsStr) -> Result<PathBuf> {
-    // Elsewhere than in a path apt reads other things: fingerprints, a list, the end of the
-    // options.
+    // If the text is not a path, apt takes it for something else: fingerprints, a list, the end of
+    // the options.
     let sound = |c: char| c.is_ascii_graphic() && !"[]#\"'\\,".contains(c);
     let path = Path::new(value);
     let fits = path.is_absolute() && value.to_str().is_some_and(|text| text.chars().all(sound));
@@ -193,7 +193,7 @@ fn is_uri(text: &str) -> bool {
     text.chars().all(sound) && scheme.is_some_and(|scheme| !scheme.is_empty() && scheme != "cdrom")
 }
 
-/// apt leaves `$(ORIGIN)` unchanged where it does not know it.
+/// apt leaves `$(ORIGIN)` unchanged if it does not know it.
 fn known(text: &str) -> &str {
     if text.starts_with("$(") { "" } else { text }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernel is taken from the archive: the pinned one, or once that has left it, the newest of
-//! its series.
+//! The choice of a kernel from the archive: the pinned one, or if the archive no longer has it, the
+//! newest of its series.
 
 use linux_driver_host::{Error, Result};
 

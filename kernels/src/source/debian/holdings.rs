@@ -14,8 +14,8 @@ use super::index::{self, Offer};
 use super::{unpack, version};
 use crate::record::Package;
 
-/// The starts of the names of the packages of a kernel: those that hold a kernel first. Where
-/// `linux-binary-…` is, the package `linux-image-…` is empty.
+/// The starts of the names of the packages of a kernel: those that hold a kernel first. If a kernel
+/// has `linux-binary-…`, its `linux-image-…` is empty.
 const KINDS: [&str; 3] = ["linux-binary-", "linux-image-", "linux-headers-"];
 
 /// A kernel in the archive.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What apt prints about packages, read. The texts come from the archive: a name or a version with
-//! characters that no such thing has is dropped, so that none can become an option or a path.
+//! The parser of apt's output about packages. The texts come from the archive: a name or a version
+//! with unexpected characters is dropped, so that it cannot become an option or a path.
 
 /// A package as the archive's index describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct IndexEntry {
     pub(super) sha256: String,
     /// The size of its file.
     pub(super) size: u64,
-    /// The first choice of each of its dependencies, with the version where exactly one will do.
+    /// The first choice of each of its dependencies, with the version if exactly one is allowed.
     pub(super) depends: Vec<(String, Option<String>)>,
 }
 

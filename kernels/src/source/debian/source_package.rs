@@ -63,7 +63,7 @@ fn newest_of(offers: Vec<Offer>) -> Option<String> {
 }
 
 /// Returns the release of a kernel that is built from the source of this version: the kernel's own
-/// version, and what the catalogue's release has after that.
+/// version, and the end of the catalogue's release.
 fn release(spec: &KernelSpec, version: &str) -> String {
     let local = spec
         .release
@@ -77,7 +77,7 @@ fn upstream(version: &str) -> &str {
     version.split(['-', '~']).next().unwrap_or(version)
 }
 
-/// Downloads the source and unpacks it into `tree`; `staging` is for what is not kept.
+/// Downloads the source and unpacks it into `tree`; `staging` takes the files that are not kept.
 pub(crate) fn fetch(
     cache: &Cache,
     spec: &KernelSpec,

@@ -13,9 +13,9 @@ pub(super) fn unpack(deb: &Path, dir: &Path) -> Result<()> {
     process::run(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(dir)).map(drop)
 }
 
-/// Unpacks a package into a folder that becomes a root file system, whose merged folders (`bin` →
-/// `usr/bin`) stay links. tar then follows links that packages bring, so it runs where it can write
-/// nothing but the folder.
+/// Unpacks a package into a folder that becomes a root file system. Its merged folders (`bin` →
+/// `usr/bin`) stay links. So tar must follow links, also those in packages, and it runs in a
+/// sandbox in which it can write only to this folder.
 pub(super) fn unpack_into_root(deb: &Path, dir: &Path) -> Result<()> {
     let mut tar = Command::new("bwrap");
     tar.args(["--ro-bind", "/", "/", "--dev", "/dev", "--bind"])
@@ -42,8 +42,8 @@ pub(super) fn unpack_image(deb: &Path, image: &Path) -> Result<bool> {
     unpack_file(deb, "*/vmlinuz*", image)
 }
 
-/// Writes the first file of a package that matches `pattern` to `file`; false if none does. What
-/// else is in the package, such as the modules of an image, is not unpacked, and no name in the
+/// Writes the first file of a package that matches `pattern` to `file`; false if none does. The
+/// rest of the package, such as the modules of an image, is not unpacked, and no name in the
 /// package becomes a path.
 pub(super) fn unpack_file(deb: &Path, pattern: &str, file: &Path) -> Result<bool> {
     let out = fs::create(file)?;
@@ -65,7 +65,7 @@ pub(super) fn unpack_file(deb: &Path, pattern: &str, file: &Path) -> Result<bool
     Ok(true)
 }
 
-/// How the two processes ended, and what they said.
+/// The exit statuses and the output of the two processes.
 struct Ended {
     line: String,
     source: ExitStatus,
