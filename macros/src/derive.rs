@@ -14,7 +14,7 @@ pub(crate) fn expand(name: &str, item: TokenStream) -> Result<TokenStream> {
     let Data::Struct(data) = &item.data else {
         return Err(Error::new_spanned(
             &item.ident,
-            "this is derived for structs alone",
+            "this can be derived only for structs",
         ));
     };
     if name == "__derive_into_bytes" {
@@ -95,7 +95,7 @@ mod tests {
         assert!(of("#[repr(align(8))] struct S { a: u8 }").contains("repr(C)"));
         assert!(of("#[repr(C)] struct S<T>(T);").contains("generic"));
         assert!(of("#[repr(C)] struct S(u8) where u8: Copy;").contains("no parameters"));
-        assert!(of("#[repr(C)] union S { a: u8 }").contains("structs alone"));
+        assert!(of("#[repr(C)] union S { a: u8 }").contains("only for structs"));
         assert!(of("#[repr(C, packed)] struct S { a: u8 }").ends_with("S { a : u8 } }"));
     }
 }

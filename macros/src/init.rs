@@ -92,7 +92,7 @@ impl Parse for Initializer {
 }
 
 /// Returns an error if a type contains a block, or a macro that may expand to one. pin-init repeats
-/// the type in a scope where an item in the block could name the value that only the end of the
+/// the type in a scope in which an item of the block could create a value that only the end of the
 /// initialiser may create.
 fn no_block(tokens: TokenStream) -> Result<()> {
     let mut after_word = false;
@@ -134,7 +134,7 @@ fn no_unsafe<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Result<
     for attribute in attributes {
         if let Some(word) = unsafe_word(attribute.meta.to_token_stream()) {
             let message = format!(
-                "`{word}` is `unsafe` before a function, which this attribute would be of: remove it"
+                "the attribute `{word}` would be repeated on a function, where it is `unsafe`: remove it"
             );
             return Err(Error::new(word.span(), message));
         }
@@ -255,7 +255,7 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         return Err(Error::new_spanned(&item.ident, STRUCT));
     };
     if !arguments.is_empty() && arguments.to_string() != "PinnedDrop" {
-        let message = "`#[pin_data]` takes no argument but `PinnedDrop`, where the type has `#[pinned_drop] impl PinnedDrop`";
+        let message = "the only argument of `#[pin_data]` is `PinnedDrop`, for a type with `#[pinned_drop] impl PinnedDrop`";
         return Err(Error::new_spanned(arguments, message));
     }
     for attribute in item
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn no_attribute_that_is_unsafe_is_handed_on() {
+    fn unsafe_attributes_are_not_handed_on() {
         for attribute in [
             "unsafe(no_mangle)",
             "export_name = \"kfree\"",
@@ -584,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_but_the_compilers_own_is_taken() {
+    fn only_the_compilers_own_paths_are_accepted() {
         let error = syn::parse_str::<Initializer>("other pin_init; Foo {}")
             .err()
             .unwrap();
@@ -650,7 +650,7 @@ mod tests {
         for text in ["enum Foo {}", "struct Foo(u8);", "fn f() {}"] {
             assert!(data("", text).contains(STRUCT), "{text}");
         }
-        assert!(data("Drop", "struct Foo {}").contains("takes no argument"));
+        assert!(data("Drop", "struct Foo {}").contains("the only argument"));
         assert!(
             data("", "struct Foo { a: [u8; { struct A; 1 }] }").contains("cannot be used inside")
         );

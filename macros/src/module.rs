@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_but_the_compilers_own_is_taken() {
+    fn only_the_compilers_own_paths_are_accepted() {
         for root in ["crate", "linux_driver", "self", "other"] {
             let text = format!(r#"{root}; type: T, license: "GPL", author: "A", description: "d""#);
             let error = syn::parse_str::<Module>(&text)
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn a_missing_or_wrong_entry_is_named() {
         assert!(
             error(r#"license: "GPL", author: "A", description: "d""#).contains("`type` is missing")
         );

@@ -149,7 +149,7 @@ impl Message {
         let mut text = self.format.value();
         if self.is_open {
             if text.ends_with('\n') {
-                return Err(self.error("the newline ends the line that `..` is to leave open"));
+                return Err(self.error("the newline ends the line that `..` would leave open"));
             }
         } else if !matches!(self.sink, Sink::Continue | Sink::Page { .. }) && !text.ends_with('\n')
         {
@@ -337,7 +337,7 @@ impl Message {
         // The literal's span: the name is looked up where the literal is written.
         let span = self.format.span();
         syn::parse::Parser::parse_str(Ident::parse_any, name)
-            .map_err(|_| self.error(format!("`{name}` is no name")))?;
+            .map_err(|_| self.error(format!("`{name}` is not a name")))?;
         let variable = Ident::new(name, span);
         self.arguments.push(Argument {
             name: Some(name.into()),
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn what_c_has_not_is_for_core_fmt() {
+    fn options_that_c_lacks_are_left_to_core_fmt() {
         for text in [
             "{:^5}", "{:*<5}", "{:+}", "{:+x}", "{:w$}", "{:.p$}", "{:.*}", "{:#?}", "{:5?}",
             "{:x?}", "{:b}", "{:#b}", "{:#o}", "{:#X}", "{:e}",

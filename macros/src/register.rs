@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_register_is_refused() {
+    fn a_wrong_register_is_refused() {
         let of = |fields: &str| refused(&format!("pub R: u8 @ 0, rw {{ {fields} }}"));
         assert_eq!(
             of("a: 8"),

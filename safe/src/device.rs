@@ -234,8 +234,8 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 }
 
-// SAFETY: the pointer is to a device that exists as long as the reference lives. It stays bound to
-// a driver of this module where `S` says so.
+// SAFETY: the pointer points to a device that exists as long as the reference lives. It stays bound
+// to a driver of this module where `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
     const BOUND: bool = S::BOUND;
 

@@ -72,7 +72,7 @@ use crate::sync::rcu;
 ///
 /// # Invariants
 ///
-/// The pointer is to an allocation of [`Devres::new`], and this value is counted as one of its
+/// The pointer points to an allocation of [`Devres::new`], and this value is counted as one of its
 /// users.
 #[doc(alias = "devres_add")]
 pub struct Devres<T: Send + Sync + 'static>(NonNull<Inner<T>>, PhantomData<Inner<T>>);

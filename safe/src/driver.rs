@@ -4,9 +4,10 @@
 //! C headers: `include/linux/device/driver.h`; `drivers/base/driver.c`, `drivers/base/bus.c`,
 //! `drivers/base/dd.c`.
 //!
-//! This module holds what the drivers of all buses share: the members of `struct device_driver`
-//! ([`DeviceDriver`]), the registration of a driver ([`Registration`]), and the memory for the data
-//! of a bound device. It has no device IDs: each bus decides which devices a driver matches.
+//! This module contains the parts that the drivers of all buses share. These are the members of
+//! `struct device_driver` ([`DeviceDriver`]), the registration of a driver ([`Registration`]), and
+//! the memory for the data of a bound device. It has no device IDs: each bus decides which devices
+//! a driver matches.
 //!
 //! # Static, or made at run time
 //!

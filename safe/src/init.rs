@@ -73,11 +73,11 @@
 //!   is reused. Correct: no such implementation, but one for a type of pin-init's own that cannot
 //!   be assigned to. Here: not re-exported.
 //! - **Macros that are exported for the expansions of other macros are unsound when called
-//!   directly**: `__init_internal!(init_slot: …)` writes through a pointer that the caller names,
-//!   `__derive_zeroable!` does not check the list of fields that it is given, and `__pin_data!`
-//!   does not check the list of pinned fields. Correct: their `unsafe` depends on something that
-//!   only the outer macro can name. Here: the ones that this crate's macros expand to are in a
-//!   hidden module whose name says that they are unsound; the derive is this crate's own.
+//!   directly**: `__init_internal!(init_slot: …)` writes through a pointer that the caller names.
+//!   `__derive_zeroable!` does not check its list of fields, and `__pin_data!` does not check its
+//!   list of pinned fields. Correct: their `unsafe` depends on something that only the outer macro
+//!   can name. Here: the ones that this crate's macros expand to are in a hidden module whose name
+//!   says that they are unsound; the derive is this crate's own.
 //! - **The macros name `::core::…`.** That is another crate if the caller has a dependency called
 //!   `core`, or declares `extern crate self as core;`: `::core::mem::forget(guard)` then drops the
 //!   guard. They also name `Ok`, which may be the caller's. Correct: a re-export of `core` that

@@ -37,7 +37,7 @@
 //! # Integer overflow
 //!
 //! Drivers are built with overflow checks. An overflow panics, and a panic ends in `BUG()` with its
-//! message and source location. Where wrapping is intended, say so: `wrapping_add`.
+//! message and source location. If wrapping is intended, use `wrapping_add` and the like.
 #![doc = include_str!("../LOCKS.md")]
 #![doc = include_str!("../NAMES.md")]
 #![cfg_attr(not(test), no_std)]

@@ -86,8 +86,8 @@ impl Extent {
     #[inline(always)]
     unsafe fn place_at(&self, address: usize, size: usize, align: usize) -> Result<Vacant> {
         self.check(address, size, align)?;
-        // INVARIANT: the caller promises that the extent stays. The check above has found that the
-        // slot is inside it.
+        // INVARIANT: the caller promises that the extent stays where it is. The check above has
+        // found that the slot is inside it.
         Ok(Vacant {
             extent: NonNull::from(self),
             address,

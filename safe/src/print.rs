@@ -192,8 +192,8 @@ where
 {
     let format = line::Format::<P, L, A, B, C, D>::C;
     // SAFETY: `Scalars::printk` requires a string that ends in NUL, whose conversions match the
-    // values of `L`. `Format` makes the string from the conversions of `L`. What the values point
-    // to is borrowed until the call has returned, because the caller owns `args`.
+    // values of `L`. `Format` makes the string from the conversions of `L`. The targets of the
+    // values stay borrowed until the call has returned, because the caller owns `args`.
     unsafe { call::Scalars::printk(args.scalars(), format.as_ptr()) };
 }
 

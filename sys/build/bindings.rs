@@ -16,7 +16,7 @@ pub(crate) struct Bindings {
 
 /// Returns the bindings to this kernel.
 ///
-/// bindgen makes them. Where libclang is missing, a snapshot's own `bindings.rs` is used.
+/// bindgen makes them. If libclang is missing, a snapshot's own `bindings.rs` is used.
 pub(crate) fn of(needed: &Needed, kernel: &Kernel) -> Result<Bindings, String> {
     match (load_libclang(), &kernel.stored) {
         (Ok(()), _) => Ok(Bindings {

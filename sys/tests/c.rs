@@ -2,9 +2,9 @@
 //! The bindings agree with what the host's C compiler makes of the same declarations: layouts,
 //! constants and signatures, those of the shims included. It needs no kernel.
 //!
-//! The bindings are those that each snapshot holds. The C text comes from them and is compiled
-//! after the snapshot's `kernel.h` and `c/shims.h`: each layout and each constant becomes
-//! a `_Static_assert`, and each function is declared once more, which C refuses where the two
+//! The bindings are those that each snapshot holds. The C text is made from them, and compiled
+//! after the snapshot's `kernel.h` and `c/shims.h`. Each layout and each constant becomes a
+//! `_Static_assert`. Each function is declared a second time, which C refuses if the two
 //! declarations differ.
 
 #[path = "../build/kernel.rs"]

@@ -257,7 +257,7 @@ fn the_error_for_an_unknown_snapshot_names_the_known_ones() {
 }
 
 #[test]
-fn a_snapshot_of_type_information_alone_is_no_source_of_bindings() {
+fn bindings_are_not_made_from_a_snapshot_of_type_information_alone() {
     let dir = headers("schema = 1\nrelease = \"\"\narch = \"\"\n");
     let refusal = snapshot_of(dir.path(), None).err().unwrap();
     assert!(

@@ -118,7 +118,6 @@ const PAGE: usize = 4096;
 ///
 /// As for [`Allocator::realloc`], for memory that `kvfree` frees. `allocate` returns memory of the
 /// size that it is asked for, or null.
-/// asked for, or null.
 unsafe fn copy(
     old: Option<(NonNull<u8>, Layout)>,
     layout: Layout,

@@ -182,15 +182,15 @@ impl<T> Deref for KBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: by the type's invariant the pointer is to a value that this box owns.
+        // SAFETY: by the type's invariant the pointer points to a value that this box owns.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T> DerefMut for KBox<T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: by the type's invariant the pointer is to a value that this box owns, and the box
-        // is borrowed exclusively.
+        // SAFETY: by the type's invariant the pointer points to a value that this box owns, and the
+        // box is borrowed exclusively.
         unsafe { self.0.as_mut() }
     }
 }

@@ -121,8 +121,8 @@ unsafe impl<B: BusType> AlwaysRefCounted for Device<B, Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that exists as long as the reference
-// lives. It stays bound to a driver of this module where `S` says so.
+// SAFETY: the pointer points to the `struct device` in a device that exists as long as the
+// reference lives. It stays bound to a driver of this module where `S` says so.
 unsafe impl<B: BusType, S: DeviceState> crate::print::Printable for Device<B, S> {
     const BOUND: bool = S::BOUND;
 

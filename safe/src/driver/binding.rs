@@ -50,8 +50,8 @@ static BINDINGS: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Invariants
 ///
-/// The pointer is to the head of an allocation made by [`bind`], and this value is counted as one
-/// of its users.
+/// The pointer points to the head of an allocation made by [`bind`], and this value is counted as
+/// one of its users.
 pub(crate) struct Memory(NonNull<Head>);
 
 // SAFETY: the count is atomic, and `kfree` may be called by a different task than `kmalloc` was.
@@ -212,8 +212,8 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
 ///
 /// Must be called from the bus's `remove`, with the device's lock held, once after [`bind`] with
 /// the same `T` returned 0. Until this returns, no other callback that uses [`data`] runs or
-/// starts. The exception are callbacks of runtime power management, where `has_runtime` says that
-/// the driver has them.
+/// starts. The exceptions are callbacks of runtime power management, if `has_runtime` says that the
+/// driver has them.
 #[inline(always)]
 pub(crate) unsafe fn unbind<T>(
     dev: *mut sys::device,

@@ -92,8 +92,8 @@ pub enum ProbeType {
 /// device is unbound (`driver_sysfs_remove`, `device_remove` in `drivers/base/dd.c`).
 ///
 /// A process that reads or writes the file at that moment waits for the lock, and unbinding waits
-/// for that process: a deadlock, which a driver in C has too. Do not implement these callbacks
-/// where user space may do both at once.
+/// for that process: a deadlock, which a driver in C has too. Do not implement these callbacks if
+/// user space may do both at once.
 #[vtable]
 pub trait Callbacks: Send + Sync + 'static {
     /// The bus of the driver's devices.

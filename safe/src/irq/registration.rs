@@ -29,7 +29,6 @@ use crate::place::Place;
 /// An action is registered for `number`. Its `dev_id` is the address that `place` holds, where this
 /// value was made, in the data of the driver that is bound to `device`. The handler is initialised
 /// and pinned.
-/// initialised and pinned.
 #[doc(alias = "irqaction")]
 #[doc(alias = "request_irq")]
 #[doc(alias = "request_threaded_irq")]

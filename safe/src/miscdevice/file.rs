@@ -160,7 +160,6 @@ pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
 /// Only the operation `open`, which `misc_open` calls for the file, may call this. `init` must
 /// initialise the state or return an error. On `Ok` the file becomes open, and [`release`] must be
 /// called for it.
-/// returns an error. On `Ok` the file is open, and [`release`] is called for it.
 #[inline(always)]
 pub(super) unsafe fn open<T: Operations>(
     registration: *const Registration<T>,

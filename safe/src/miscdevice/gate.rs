@@ -74,8 +74,8 @@ impl Count {
 #[pin_data]
 pub(crate) struct Gate {
     count: Count,
-    /// The wait queue of the operations inside, each of which also waits on a queue of the driver;
-    /// of the tasks that poll a file; and of the task that closes the gate.
+    /// The wait queue of three kinds of tasks: tasks in an operation, which also wait on a queue of
+    /// the driver; tasks that poll a file; and the task that closes the gate.
     #[pin]
     queue: WaitQueue,
 }

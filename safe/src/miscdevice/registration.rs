@@ -255,8 +255,8 @@ impl<T: Operations> Drop for Registration<T> {
         // First the operations end, and no new one begins. The node still exists, but opening it
         // fails.
         this.gate.close();
-        // After this, no page fault maps a page again, so what is unmapped stays unmapped. While
-        // this device has its minor number, no other device has a mapping through its node.
+        // After this, no page fault maps a page, so unmapped pages stay unmapped. While this device
+        // has its minor number, no other device has a mapping through its node.
         if T::HAS_MMAP {
             // SAFETY: the files can be mapped, and the memory exists.
             unsafe { Self::files_of(made) }.lock().unmap();

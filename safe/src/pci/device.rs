@@ -316,8 +316,8 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference.
-// The device stays bound to a driver of this crate where `S` says so.
+// SAFETY: the pointer points to the `struct device` in a device that lives as long as the
+// reference. The device stays bound to a driver of this crate where `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
     const BOUND: bool = S::BOUND;
 

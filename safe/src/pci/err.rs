@@ -70,7 +70,7 @@ impl ErsResult {
 /// `cor_error_detected`, which some kernels have, is not available. `aer.c` calls it without the
 /// device's lock, so nothing would keep the driver bound while it runs.
 ///
-/// A recovery begins with `error_detected`. What follows depends on the answers of the drivers in
+/// A recovery begins with `error_detected`. The next calls depend on the answers of the drivers in
 /// the slot: `mmio_enabled`, `slot_reset`, and finally `resume`. A requested reset (`reset` in
 /// sysfs, [`Device::reset_function`]) calls `reset_prepare` and `reset_done`.
 ///

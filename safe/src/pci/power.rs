@@ -14,7 +14,7 @@
 //! lock already. Anywhere else, the task that holds the lock to unbind the driver may wait for the
 //! caller.
 //!
-//! C's `pci_disable_device` is not available either. What
+//! C's `pci_disable_device` is not available either. A device that
 //! [`pcim_enable_device`](Device::pcim_enable_device) enabled is disabled when the driver is
 //! unbound, and disabling it twice is an error.
 //!
@@ -167,8 +167,8 @@ impl Device<Exclusive> {
     /// Restores the configuration space that was saved last: C's `pci_restore_state`.
     ///
     /// Kernels differ if nothing was saved with [`save_state`](Self::save_state) since the last
-    /// restore. Older kernels leave the configuration header unchanged. Newer ones, with stable
-    /// updates such as 6.12.117, restore what was saved before. They save the state themselves when
+    /// restore. Older kernels leave the configuration header unchanged. Newer ones, and stable
+    /// updates such as 6.12.117, restore the last saved state. They save the state themselves when
     /// they add a device.
     ///
     /// # Context

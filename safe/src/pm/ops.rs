@@ -266,7 +266,7 @@ callbacks! {
 struct During<'a>(&'a AtomicUsize);
 
 impl Transition {
-    /// Records that this task runs a callback for whose end other tasks wait.
+    /// Records that this task runs a callback, and that other tasks wait until it has returned.
     fn begin(head: &Head) -> During<'_> {
         let transition = &head.transition;
         transition.store(task::current(), Ordering::Relaxed);

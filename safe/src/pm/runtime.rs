@@ -134,8 +134,9 @@ where
 ///
 /// # Context
 ///
-/// May sleep. Must not be called in the device's own `runtime_suspend` and `runtime_resume`, for
-/// whose end it waits. With the device that these callbacks get it does not compile.
+/// May sleep. Must not be called in the device's own `runtime_suspend` and `runtime_resume`,
+/// because it waits until they have returned. With the device that these callbacks get it does not
+/// compile.
 ///
 /// # Errors
 ///
@@ -153,7 +154,8 @@ pub fn resume_and_get<D: Wake + ?Sized>(dev: &D) -> Result<Awake<'_>> {
     wake(dev)
 }
 
-/// Returns true if this thread runs a callback for whose end a wake-up of the device would wait.
+/// Returns true if this thread runs a callback, and waking the device would wait until that
+/// callback has returned.
 fn in_transition(dev: &Device<Bound>) -> bool {
     // Only this thread writes and clears its own task there.
     let task = dev.head().transition.load(Ordering::Relaxed);
@@ -176,7 +178,7 @@ fn wake(dev: &Device<Bound>) -> Result<Awake<'_>> {
 }
 
 /// Gives up the use of a device that could not be woken, and returns the error. This code is linked
-/// once into a module, however many of its operations wake a device.
+/// only once into a module, even if several operations wake a device.
 ///
 /// # Safety
 ///
@@ -199,7 +201,7 @@ impl Awake<'_> {
     }
 }
 
-/// The flags for giving up a use without waiting for what follows.
+/// The flags for giving up a use without waiting for the device to sleep.
 const PUT: c_int = (sys::RPM_GET_PUT | sys::RPM_ASYNC) as c_int;
 
 impl Drop for Awake<'_> {
@@ -217,7 +219,7 @@ impl Drop for Awake<'_> {
 }
 
 /// Gives up a use that [`resume_and_get`] counted: C's `pm_runtime_mark_last_busy` and
-/// `pm_runtime_put_autosuspend`. This code is linked once into a module, however many of its
+/// `pm_runtime_put_autosuspend`. This code is linked only once into a module, even if several
 /// operations end with it.
 #[inline(never)]
 fn put_autosuspend(dev: &Device<Bound>) {
@@ -286,7 +288,7 @@ unsafe fn usage_count<'a>(dev: *mut sys::device) -> &'a AtomicI32 {
     unsafe { AtomicI32::from_ptr(count.cast()) }
 }
 
-/// Gives up the use that the bus counted for `probe`, after `probe`.
+/// Must be called after `probe`. Gives up the use that the bus counted for it.
 ///
 /// # Safety
 ///

@@ -17,7 +17,7 @@ use super::buffer::{Buffer, is_continuation};
 use super::line::Conversions;
 
 /// The stack that an argument takes in bytes if `core::fmt` formats it. This is more text than
-/// anyone reads on a line, and a small part of a kernel stack of 16 KiB (8 KiB on some
+/// anyone reads on a line. It is a small part of a kernel stack, which has 16 KiB (8 KiB on some
 /// architectures). printk itself needs about 1 KiB.
 pub const BUFFER_SIZE: usize = 256;
 

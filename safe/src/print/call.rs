@@ -81,8 +81,9 @@ macro_rules! scalars {
                 #[allow(non_snake_case, reason = "a value has the name of its type")]
                 let scalars!(@list $($value)*) = self;
                 // SAFETY: `_dev_printk` requires the same as `_printk`, a level, and NULL or a
-                // device whose name, driver's name, and bus's or class's name can be read. The
-                // caller promises all of them. It may be called in any context, as `_printk`.
+                // device. It must be able to read the names of the device, of its driver, and of
+                // its bus or class. The caller promises all of this. It may be called in any
+                // context, as `_printk`.
                 unsafe { sys::_dev_printk(level, dev, format $(, $value)*) };
             }
 

@@ -75,7 +75,7 @@ impl RateLimit {
     }
 }
 
-/// The fact that a source location has logged: what C's `DO_ONCE_LITE` keeps.
+/// A flag that a source location has logged, as C's `DO_ONCE_LITE` has.
 #[doc(hidden)]
 pub struct Once(AtomicBool);
 

@@ -5,9 +5,9 @@
 //! (`%u`, `%llx`, `%.*s`). Neither can refer to the other, so they meet in a constant that is
 //! generic over both.
 //!
-//! The string always matches the arguments, no matter what a [`Line`] contains: the conversions
-//! come only from the types of the arguments, and text is escaped and flags are checked here. So a
-//! `Line` that is written by hand may be rejected, but cannot do harm.
+//! The string always matches the arguments, even if a [`Line`] is wrong. The conversions come only
+//! from the types of the arguments. Text is escaped and flags are checked here. So a `Line` that is
+//! written by hand may be rejected, but cannot do harm.
 
 use core::ffi::CStr;
 use core::marker::PhantomData;

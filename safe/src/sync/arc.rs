@@ -40,8 +40,8 @@ use crate::error::{Error, Result};
 ///
 /// # Invariants
 ///
-/// The pointer is to a value in a box that was given up with `KBox::into_raw`. This value owns one
-/// of the counted references.
+/// The pointer points to a value in a box that was given up with `KBox::into_raw`. This value owns
+/// one of the counted references.
 #[doc(alias = "refcount_t")]
 pub struct Arc<T>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 

@@ -91,8 +91,8 @@ pub trait DriverAttribute: 'static {
     }
 }
 
-/// Returns the name of a file as C has it. A constant evaluation fails if the name is not valid for
-/// a file, or if the driver core uses it in the folder of a device, a driver or a bus.
+/// Returns the name of a file as C has it. The code does not compile if the name is not valid for a
+/// file, or if the driver core uses the name in the folder of a device, a driver or a bus.
 const fn file_name(name: &'static CStr) -> *const c_char {
     let bytes = name.to_bytes();
     assert!(

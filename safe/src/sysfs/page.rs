@@ -22,7 +22,6 @@ impl Page {
     ///
     /// `buf` must be the page that sysfs passes to `show`. Nothing else may use it while this value
     /// exists.
-    /// there.
     pub(crate) unsafe fn new(buf: *mut u8) -> Self {
         // SAFETY: the caller promises a page of sysfs, which is zeroed.
         let bytes = unsafe { &mut *buf.cast() };

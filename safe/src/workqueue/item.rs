@@ -196,8 +196,8 @@ impl<R: RawItem, H: Handler<R>> Item<R, H> {
         // SAFETY:
         // - The item is initialised, by the type's invariant.
         // - The queue stays until this returns, because `member` keeps it.
-        // - The item was never on another queue, by the type's invariant. Where C does not wait for
-        //   a run of an ordered queue, `member` waits for it.
+        // - The item was never on another queue, by the type's invariant. If C does not wait for a
+        //   run of an ordered queue, `member` waits for it.
         unsafe { R::cancel_sync(self.raw.get()) }
     }
 
@@ -233,8 +233,8 @@ impl<R: RawItem, H: Handler<R>> PinnedDrop for Item<R, H> {
         // SAFETY: until the handler is dropped below, the item is where it was made.
         let item = unsafe { &*made };
         item.member.assert_may_drop();
-        // Nothing else has the item, so nothing queues it. If a run queues the item itself, the run
-        // is waited for, and what it queued is cancelled.
+        // Nothing else has the item, so nothing queues it. If a run queues the item itself, this
+        // waits for the run, and cancels the item again.
         item.member.cancel_before_drop(|| item.cancel());
         // SAFETY: the memory in which this was made exists, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };

@@ -44,7 +44,7 @@ pub fn system() -> &'static Queue {
     // SAFETY: the shim has no preconditions. It reads a variable that the kernel sets before it
     // loads any module (`workqueue_init_early`) and does not change later.
     let queue = unsafe { sys::linux_driver_system_wq() };
-    // SAFETY: the pointer is to a workqueue that the kernel never destroys.
+    // SAFETY: the pointer points to a workqueue that the kernel never destroys.
     unsafe { &*queue.cast() }
 }
 

@@ -23,6 +23,6 @@ pub struct Command {
     end: Empty,
 }
 
-/// A field that would be behind the end of `Command`.
+/// A field that would be after the end of `Command`.
 pub const END: Field<Command, u32> = dma::field!(Command, end);
 //~^ ERROR: expected `*const u32`, found `*const Empty`

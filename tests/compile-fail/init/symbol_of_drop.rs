@@ -14,6 +14,6 @@ pub struct Data {
 /// A destructor that would replace the module's `kfree`.
 #[pinned_drop]
 impl PinnedDrop for Data {
-    #[unsafe(export_name = "kfree")] //~ ERROR: is `unsafe` before a function
+    #[unsafe(export_name = "kfree")] //~ ERROR: would be repeated on a function
     fn drop(self: Pin<&mut Self>) {}
 }

@@ -4,5 +4,5 @@
 
 pub fn say() {
     linux_driver::pr_info!("a line\n", ..);
-    //~^ ERROR: the newline ends the line that `..` is to leave open
+    //~^ ERROR: the newline ends the line that `..` would leave open
 }
