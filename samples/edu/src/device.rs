@@ -59,7 +59,7 @@ pub(crate) struct Edu {
     /// Held during one computation or transfer. It protects the contents of the buffer.
     #[pin]
     pub(crate) lock: Mutex<()>,
-    /// Set if the device timed out. Nobody waits for what it does from then on.
+    /// Set if the device timed out. After that, nobody waits for its results.
     lost: AtomicBool,
     pub(crate) runs: AtomicU32,
 }

@@ -46,7 +46,7 @@ impl pci::Driver for Testdev {
     }
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
-        dev_info!(dev, "taken away after {} tests", this.passed);
+        dev_info!(dev, "removed after {} tests", this.passed);
     }
 }
 

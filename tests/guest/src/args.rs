@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_stand_anywhere() {
+    fn options_may_come_anywhere() {
         let words = ["/dev/edu", "--calls", "5", "--unbind", "a", "b"].map(str::to_owned);
         let mut args = Args::new(&words);
         assert_eq!(args.option::<u64>("--calls").unwrap(), Some(5));

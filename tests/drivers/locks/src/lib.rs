@@ -128,7 +128,7 @@ fn alone(dev: &pci::Device<Core>, shared: &Arc<Shared>) -> Result {
     *guard = 7;
     drop(guard);
     if held && shared.mutex.try_lock().is_some() {
-        dev_info!(dev, "a mutex that is held: not to be had, then to be had");
+        dev_info!(dev, "a mutex that is held: try_lock fails, then succeeds");
     }
     let guard = shared.spin.lock();
     let held = shared.spin.try_lock().is_none();
@@ -136,7 +136,7 @@ fn alone(dev: &pci::Device<Core>, shared: &Arc<Shared>) -> Result {
     if held && shared.spin.try_lock().is_some() {
         dev_info!(
             dev,
-            "a spin lock that is held: not to be had, then to be had"
+            "a spin lock that is held: try_lock fails, then succeeds"
         );
     }
     dev_info!(

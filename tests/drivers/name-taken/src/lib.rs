@@ -25,5 +25,5 @@ linux_driver::module_pci_driver! {
     type: NameTaken,
     license: "GPL",
     author: "The linux-driver developers",
-    description: "Bears a name that is taken",
+    description: "Registers under a name that is in use",
 }

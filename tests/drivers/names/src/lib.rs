@@ -160,5 +160,5 @@ linux_driver::module! {
     type: Names,
     license: "GPL",
     author: "The linux-driver developers",
-    description: "Bears names that are too long or taken",
+    description: "Registers under names that are too long or in use",
 }

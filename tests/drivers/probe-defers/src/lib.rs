@@ -88,5 +88,5 @@ linux_driver::module_pci_driver! {
     type: ProbeDefers,
     license: "GPL",
     author: "The linux-driver developers",
-    description: "Puts a device off",
+    description: "Defers the probe of a device",
 }

@@ -163,7 +163,7 @@ fn completions(shared: &Shared, dev: &device::Device<Bound>) {
     shared.done.reinit();
     dev_info!(
         dev,
-        "completion: done for all, for good: {}, as new: {}",
+        "completion: done for all, permanently: {}, as new: {}",
         all,
         shared.done.is_done()
     );

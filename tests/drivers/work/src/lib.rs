@@ -203,7 +203,7 @@ fn try_counter(
     queue.flush()?;
     dev_info!(
         dev,
-        "flushed: the item ran {} times on a queue of ours",
+        "flushed: the item ran {} times on its own queue",
         work.0.load(Ordering::Relaxed)
     );
     Ok(())

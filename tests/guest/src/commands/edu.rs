@@ -104,12 +104,12 @@ fn memory(device: &File) -> Result<()> {
     }
     let count = device
         .read_at(&mut read, MEMORY as u64)
-        .map_err(failed("a read behind the end"))?;
-    expect("the number of bytes read behind the end", count, 0)?;
+        .map_err(failed("a read after the end"))?;
+    expect("the number of bytes read after the end", count, 0)?;
     match device.write_at(&[1], MEMORY as u64) {
         Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => Ok(()),
         other => Err(Failure::new(format_args!(
-            "a write behind the end: returned {other:?}, not ENOSPC"
+            "a write after the end: returned {other:?}, not ENOSPC"
         ))),
     }
 }

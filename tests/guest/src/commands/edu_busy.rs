@@ -16,7 +16,8 @@ use crate::file;
 use crate::outcome::{Failure, Result, failed};
 use crate::spawned::{ready, wait_for_join};
 
-/// The errors of an operation whose device was pulled out: the driver waits for it in vain.
+/// The errors of an operation whose device was pulled out. The driver waits for the device, which
+/// never answers.
 const PULLED: [i32; 2] = [libc::ETIMEDOUT, libc::EIO];
 /// The maximum time after the join. A driver gives up after 2 s, and all threads wait for the
 /// device one after the other.

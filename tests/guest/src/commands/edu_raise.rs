@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu-raise DEVICE`: makes an edu device raise interrupts until the command is joined, whatever
-//! the driver does meanwhile. It writes to the registers, which sysfs maps. The plan spawns this
+//! `edu-raise DEVICE`: makes an edu device raise interrupts until the command is joined, no matter
+//! what the driver does. It writes to the registers, which sysfs maps. The plan spawns this
 //! command. The kernel must allow the mapping: `iomem=relaxed` on its command line.
 
 use std::fs::File;

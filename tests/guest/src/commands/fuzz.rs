@@ -498,7 +498,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_elsewhere_is_seen() {
+    fn a_write_outside_of_the_mapped_area_is_found() {
         let arena = Arena::new().unwrap();
         arena.fill();
         let address = Address {

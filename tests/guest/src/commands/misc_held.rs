@@ -45,7 +45,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         ),
     ];
     // Both processes are forked while the device is bound, and touch the mapping when it is gone.
-    let touched = Child::that_touches(&area)?;
+    let touched = Child::fork_to_touch(&area)?;
     thread::sleep(Duration::from_millis(200));
     for (name, woken, _) in &waiting {
         same(&format!("{name} waits"), woken.is_finished(), false)?;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     ] {
         same(
             what,
-            Child::that_touches(area)?.looks()?,
+            Child::fork_to_touch(area)?.looks()?,
             Some(libc::SIGBUS),
         )?;
     }
@@ -164,7 +164,7 @@ struct Child {
 }
 
 impl Child {
-    fn that_touches(area: &Area) -> Result<Self> {
+    fn fork_to_touch(area: &Area) -> Result<Self> {
         let mut ends = [0; 2];
         // SAFETY: pipe(2) writes two numbers, for which `ends` has room.
         if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
