@@ -24,9 +24,8 @@ pub struct Need {
     pub what: &'static str,
     /// The purpose: "to boot a kernel".
     pub reason: &'static str,
-    /// Debian's packages that contain it. Where releases of Debian differ, alternatives are
-    /// separated by ` | `, as in a package's own dependencies. The first one that apt offers is
-    /// taken.
+    /// Debian's packages that contain it. If releases of Debian differ, alternatives are separated
+    /// by ` | `, as in a package's own dependencies. The first one that apt offers is taken.
     pub packages: &'static [&'static str],
     /// Returns whether the system has it.
     pub present: fn() -> bool,
@@ -240,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named_with_the_line_that_installs_it() {
+    fn a_missing_package_is_named_with_the_line_that_installs_it() {
         let need = Need {
             what: "a unicorn",
             reason: "to ride",

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// The characters that a path may contain beside letters and digits. make takes spaces as
+/// The characters that a path may contain in addition to letters and digits. make takes spaces as
 /// separators, and `:`, `=`, `%`, `#` and `$` as its own syntax. The compiler splits
 /// `-Wp,-MMD,PATH` at commas. The shell interprets most other characters.
 const SIGNS: &str = "/._+-~@^!";

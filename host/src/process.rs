@@ -219,7 +219,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs `command` and returns what it printed, whatever its exit code.
+/// Runs `command` and returns its output, for any exit code.
 pub fn output(command: &mut Command) -> Result<Output> {
     command
         .stdin(Stdio::null())

@@ -333,7 +333,8 @@ fn stop(source: &DriverCrate, ko: &Path, module: &[u8]) -> Result<Stop> {
     let Some(mut place) = named("probe").or_else(|| named("init")) else {
         return Ok(Stop::Init);
     };
-    // Where an inlined function starts, gdb shows its caller. So the stop is an instruction later.
+    // At the first instruction of an inlined function, gdb shows its caller. So the stop is one
+    // instruction later.
     let code = File::parse(module)
         .and_then(|file| {
             let section = file.section_by_index(SectionIndex(place.section))?;
@@ -549,7 +550,7 @@ mod tests {
         ended(&mut reset).unwrap();
         assert!(reset.problems[0].meaning.contains("triple fault"));
         assert!(!reset.passed());
-        // A kernel that has reported a problem is at fault, whatever ended it.
+        // A kernel that has reported a problem is at fault, no matter what ended it.
         killed.ending = Ending::Problem;
         let meaning = killed.problems[0].meaning.clone();
         ended(&mut killed).unwrap();

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kasan_keeps_is_not_looked_for() {
+    fn strings_that_kasan_keeps_are_not_searched_for() {
         let settings = Settings {
             without: vec!["4core3fmt".to_owned()],
             ..Settings::default()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a step does, and the checks of it before a machine starts.
+//! The actions of steps, and the checks of them before a machine starts.
 
 use std::collections::BTreeSet;
 
@@ -46,11 +46,11 @@ pub enum Action {
         #[serde(rename = "unload")]
         module: String,
     },
-    /// Waits until the device is bound to the driver and the driver's `probe` has returned, in
-    /// whichever thread it runs (hot plug, asynchronous probe). Fails at once if the kernel has
-    /// logged that the probe failed, in this step or the one before. Gives up after a sixth of the
-    /// time limit if neither hot plug nor a deferred probe can still bind the device, and after 3 s
-    /// if the driver has another name.
+    /// Waits until the device is bound to the driver and the driver's `probe` has returned, in any
+    /// thread (hot plug, asynchronous probe). Fails at once if the kernel has logged that the probe
+    /// failed, in this step or the one before. Gives up after a sixth of the time limit if neither
+    /// hot plug nor a deferred probe can still bind the device, and after 3 s if the driver has
+    /// another name.
     WaitBound {
         /// The device.
         #[serde(rename = "wait-bound")]
@@ -599,7 +599,7 @@ impl<'a> Check<'a> {
                 test: None,
             } => Err(wrong(
                 place,
-                "`test` beside the state `freeze`",
+                "`test` with the state `freeze`",
                 "none",
                 "add `test = \"devices\"`, or choose the state `mem`: nothing in QEMU's machine wakes it from suspend-to-idle by itself",
             )),

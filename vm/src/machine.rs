@@ -50,9 +50,9 @@ pub struct Machine {
     pub append: Vec<String>,
     /// Further arguments for QEMU.
     pub qemu_args: Vec<String>,
-    /// `true` if a person debugs the machine. Then no time limit applies, the run goes on after a
-    /// problem, a kernel that panics stops instead of ending the machine, and the console's lines
-    /// go to standard error as they come.
+    /// `true` if a person debugs the machine. Then no time limit applies, and the run goes on after
+    /// a problem. A kernel that panics stops instead of ending the machine. The console's lines go
+    /// to standard error as they come.
     pub debugged: bool,
 }
 
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_kernel_is_refused() {
+    fn a_file_that_is_not_a_kernel_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         for (name, contents) in [("short", vec![1; 9]), ("text", vec![b'x'; 4096])] {
             let path = dir.path().join(name);

@@ -318,7 +318,7 @@ impl Plan {
             if self.expect_problem.is_none() {
                 return Err(wrong(
                     "`expect-after`",
-                    "`expect-problem` beside it",
+                    "`expect-problem` in the same step",
                     "none",
                     "say which problem the message comes after",
                 ));

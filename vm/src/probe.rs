@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn another_message_is_none() {
+    fn other_messages_are_not_probe_failures() {
         for message in [
             "edu 0000:00:01.0: edu device, version 1.0",
             "edu 0000:00:01.0: enabling failed with error -22",

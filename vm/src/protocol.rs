@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_or_torn_record_is_none() {
+    fn a_forged_or_torn_record_is_ignored() {
         let line = Record::End {
             step: 0,
             ok: true,
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_stamp_is_no_part_of_the_message() {
+    fn the_time_stamp_is_not_part_of_the_message() {
         assert_eq!(message("[    1.234567] edu: hello"), "edu: hello");
         assert_eq!(message("[   12.345678][    T1] BUG: x"), "BUG: x");
         assert_eq!(message("[    0.000000][ C0] [drm] x"), "[drm] x");

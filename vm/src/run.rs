@@ -209,7 +209,7 @@ impl Ran {
 }
 
 /// Returns the error for a QEMU that ended by itself in the middle of a run. The guest cannot cause
-/// that: a working QEMU ends with 0, whatever a kernel does. So this is not a failure of the
+/// that: a working QEMU ends with 0, no matter what a kernel does. So this is not a failure of the
 /// driver.
 fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> Error {
     let step = step.unwrap_or("the boot");

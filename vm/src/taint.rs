@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_run_added_troubles() {
+    fn only_taints_that_the_run_added_are_problems() {
         assert_eq!(letters(&troubling(0, 1 << 12 | 1 << 13)), "");
         assert_eq!(
             letters(&troubling(1 << 16, 1 << 16 | 1 << 9 | 1 << 12)),

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_reaches_the_terminal_but_text() {
+    fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(clean(b"a\x1b[2Jb\x07\tc"), "a\\u{1b}[2Jb\\u{7} c");
         assert_eq!(clean("x\u{202e}y".as_bytes()), "x\\u{202e}y");
         assert_eq!(clean(b"\xff!"), "\u{fffd}!");

@@ -588,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_step_without_memory_may_say_so() {
+    fn only_a_step_that_fails_allocations_may_report_missing_memory() {
         let bind = Action::Bind {
             device: "pci:1234:11e8".parse().unwrap(),
             driver: "a".into(),
@@ -751,7 +751,7 @@ mod tests {
         };
         let report =
             Transcript::new(&plan, TOKEN).report(Ending::TimeLimit, "late", Accel::Tcg, &[], 2.0);
-        assert!(!report.passed(), "a time limit is no planned problem");
+        assert!(!report.passed(), "a time limit is not a planned problem");
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn every_kernel_runs_a_plan_without_a_problem() {
                 .console
                 .iter()
                 .all(|line| !line.contains("linux-driver-init:")),
-            "our records are no messages"
+            "the records of the tool are not messages"
         );
         let of = |name: &str| report.steps.iter().find(|step| step.name == name).unwrap();
         assert!(

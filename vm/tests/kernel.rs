@@ -78,7 +78,7 @@ fn a_machine_that_ends_is_seen_to_its_end() {
 }
 
 #[test]
-fn a_message_that_was_never_to_come_fails_its_step() {
+fn a_forbidden_message_fails_its_step() {
     let write = |text: &str| Action::Write {
         path: "/dev/kmsg".into(),
         data: format!("{text}\n"),
@@ -101,7 +101,7 @@ fn a_message_that_was_never_to_come_fails_its_step() {
 }
 
 #[test]
-fn a_file_holds_what_it_is_to_and_lacks_the_rest() {
+fn a_file_must_contain_some_text_and_lack_other_text() {
     let version = |holds: &str, lacks: &str| match read("/proc/version", None) {
         Action::Read { path, equals, .. } => Action::Read {
             path,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs of user space beside a plan's steps, in real kernels. `LINUX_DRIVER_TEST_IMAGES` lists
-//! the kernels, separated by colons.
+//! Tests programs of user space that run in parallel with a plan's steps, in real kernels.
+//! `LINUX_DRIVER_TEST_IMAGES` lists the kernels, separated by colons.
 
 mod common;
 

@@ -144,7 +144,7 @@ fn a_machine_that_cannot_be_saved_boots_for_each_run() {
 }
 
 #[test]
-fn a_single_run_is_none_to_save_for() {
+fn no_boot_is_saved_for_a_single_run() {
     let machine = machine(&first_image());
     let boots = Boots::new().unwrap();
     let boot = Boot::of(&machine, false);

@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_stack_ends_there_is_no_caller() {
+    fn the_end_of_the_stack_has_no_caller() {
         let end = Entry {
             kind: Kind::End,
             ..with_frame_pointer(&[0])[0]

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_at_the_end_of_memory_is_no_panic() {
+    fn a_kernel_at_the_end_of_memory_does_not_panic() {
         let section = |name, address, data| Section {
             flags: 2,
             address,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs in the guest beside this one: the commands of the package `linux-driver-guest`.
+//! The other programs in the guest: the commands of the package `linux-driver-guest`.
 //!
 //! A spawned program prints the line `ready` on its standard output when later steps may start. It
 //! ends when its standard input is closed.
