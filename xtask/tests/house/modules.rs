@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Modules: within a crate they do not import each other in circles.
 //!
-//! A module is a file of a crate's `src/` with the folder of its name. What a module imports is
+//! A module is a file of a crate's `src/` with the folder of its name. The imports of a module are
 //! read from its tokens: each path that begins with `crate::`. Tests are left out, and so are the
 //! macros' `$crate::`, which name what a driver sees.
 

@@ -6,11 +6,13 @@
 pub(crate) struct Line {
     /// The line with the contents of its string literals taken out.
     pub(crate) without_strings: String,
+    /// The contents of its string literals, a space after each.
+    pub(crate) strings: String,
     /// The text of its comment, without the marks.
     pub(crate) comment: Option<String>,
 }
 
-/// Where a line begins.
+/// The part of a file in which a line begins.
 enum State {
     Code,
     Comment,
@@ -60,8 +62,14 @@ fn divide(text: &str, state: &mut State) -> Line {
                     }
                     None => end_of_string(&chars, at),
                 };
-                at = end.unwrap_or(chars.len());
+                let until = end.unwrap_or(chars.len());
+                line.strings.extend(&chars[at..until]);
+                at = until;
                 if end.is_some() {
+                    // The quote, and the marks of a raw string.
+                    let marks = raw.map_or(1, |marks| marks + 1);
+                    line.strings.truncate(line.strings.len() - marks);
+                    line.strings.push(' ');
                     line.without_strings.push('"');
                     *state = State::Code;
                 }
@@ -141,7 +149,10 @@ fn raw_string(chars: &[char], at: usize) -> Option<usize> {
 fn strings_and_comments_are_told_apart() {
     let source = "let a = \"// no \\\" comment\"; // a comment\nlet b = r#\"one\n\"two\" // three\n\"#; \
                   let c = '\"';\n/* first\n * second */ code()\nfn f<'a>() {} /// \"doc\"\n";
-    let found: Vec<(String, Option<String>)> = lines(source)
+    let found = lines(source);
+    let strings: String = found.iter().map(|line| &*line.strings).collect();
+    assert_eq!(strings, "// no \\\" comment one\"two\" // three ");
+    let found: Vec<(String, Option<String>)> = found
         .into_iter()
         .map(|line| (line.without_strings, line.comment))
         .collect();
