@@ -291,7 +291,7 @@ mod tests {
 
     /// Checks that a copy of the checkout, with its target folder, does not work in the old one.
     #[test]
-    fn what_has_a_path_compiled_in_is_compiled_anew_in_a_copy() {
+    fn files_that_use_compiled_in_paths_are_compiled_again_in_a_copy() {
         let compiled = COMPILED_IN.1.map(Path::new);
         let here = Path::new(COMPILED_IN.0).parent();
         assert!(

@@ -223,7 +223,11 @@ fn checked(book: &Book, args: &Args) -> Result<DriftReport> {
         checks::at_once(jobs, &pairs, |(ko, subject)| {
             checks::module(book, ko, &others, subject, &cache)
         })?
-    } else if let Some(text) = args.against.as_deref().or_else(|| book.stand_in(&subjects)) {
+    } else if let Some(text) = args
+        .against
+        .as_deref()
+        .or_else(|| book.substitute(&subjects))
+    {
         let before = book.against(text)?;
         let (name, abi) = (book.name(&before), book.abi(&before)?);
         let says = book.says(&before, &abi)?;

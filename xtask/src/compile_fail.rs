@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_of_the_compiler_is_no_error_that_a_file_can_expect() {
+    fn a_file_cannot_expect_a_crash_of_the_compiler() {
         let level = "error: internal compiler error";
         let found = read(&printed(level, "wrong", FILE, "null"));
         assert_eq!(found.messages[3][0].level, Level::Ice);

@@ -578,7 +578,7 @@ fn drivers(
     })
 }
 
-/// A built module that is to be tried in a kernel.
+/// A built module to try in a kernel.
 struct Try<'a> {
     name: String,
     source: &'a DriverCrate,

@@ -86,7 +86,7 @@ fn kernels_said_to(out: std::process::Stdio, error: std::process::Stdio) -> Opti
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_fault() {
+fn a_reader_that_closes_its_end_is_not_an_error() {
     let nobody = || std::io::pipe().unwrap().1;
     let (mut said, error) = std::io::pipe().unwrap();
     assert_eq!(kernels_said_to(nobody().into(), error.into()), Some(0));
@@ -319,7 +319,7 @@ fn a_kernel_that_lacks_what_the_bindings_need_is_to_blame() {
         let ran = run(&mut xtask(["build", "-p", "edu", "--kdir", dir]));
         ran.refused(2, &[dir, words, "the oldest", "that works is 6.1"]);
         let blamed = ran.stderr.contains(&format!("error: {dir}\n"));
-        assert!(blamed && !ran.stderr.contains("mend them"), "{ran:#?}");
+        assert!(blamed && !ran.stderr.contains("correct them"), "{ran:#?}");
     }
 }
 
@@ -375,7 +375,7 @@ fn a_kernel_that_nobody_knows() {
 // ---- the command line ----
 
 #[test]
-fn words_that_are_no_commands_or_flags() {
+fn unknown_commands_and_flags() {
     for (words, told) in [
         (["biuld", "-p", "edu"].as_slice(), "'biuld'"),
         (&["build", "--kernl", "debian-6.1"], "'--kernl'"),
@@ -420,7 +420,7 @@ fn a_driver_that_nobody_knows() {
 }
 
 #[test]
-fn a_package_of_this_workspace_that_is_no_driver() {
+fn a_package_of_this_workspace_that_is_not_a_driver() {
     let ran = run(&mut xtask(["build", "-p", "linux-driver-host"]));
     ran.refused(
         1,
@@ -537,10 +537,10 @@ fn a_manifest_that_is_not_there() {
 }
 
 #[test]
-fn a_manifest_that_is_no_toml() {
+fn a_manifest_that_is_not_toml() {
     let driver = Crate::driver("bad-toml", "");
     driver.write("Cargo.toml", "[package\n");
-    refused_manifest(&driver.manifest(), 2, &["[package", "mend it"]);
+    refused_manifest(&driver.manifest(), 2, &["[package", "correct it"]);
 }
 
 #[test]
@@ -605,12 +605,12 @@ fn a_crate_that_cannot_be_downloaded() {
                 "check the network",
             ],
         );
-        assert!(!ran.stderr.contains("mend it"), "{ran:#?}");
+        assert!(!ran.stderr.contains("correct it"), "{ran:#?}");
     }
 }
 
 #[test]
-fn a_crate_that_is_no_library() {
+fn a_crate_that_is_not_a_library() {
     let driver = Crate::driver("bad-main", "");
     fs::rename(
         driver.dir.join("src/lib.rs"),
@@ -666,7 +666,7 @@ fn a_dependency_that_needs_std() {
     );
     driver.fails_to_build(&[
         "the crate `bad_helper` needs it",
-        "of a dependency, turn its default features off",
+        "for a dependency, turn its default features off",
     ]);
 }
 
@@ -814,7 +814,7 @@ fn a_driver_that_does_not_compile() {
         "mismatched types",
         "src/lib.rs",
         "the errors above",
-        "mend them",
+        "correct them",
     ]);
 }
 
@@ -1197,11 +1197,11 @@ fn a_module_that_was_built_for_another_kernel() {
     assert!(
         violation
             .remedy
-            .contains("build tree of the kernel that is to load it"),
+            .contains("build tree of the kernel that will load it"),
         "{violation}"
     );
 
-    // The kernel refuses the module too. Which difference it finds first depends on the kernel.
+    // The kernel refuses the module too. The difference that it finds first depends on the kernel.
     let load = Action::Load {
         module: "/edu.ko".to_owned(),
         params: String::new(),

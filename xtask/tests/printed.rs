@@ -187,7 +187,7 @@ fn lines(said: &str) -> Vec<String> {
 static BENCH: Mutex<()> = Mutex::new(());
 
 #[test]
-fn an_ellipsis_stands_for_anything() {
+fn an_ellipsis_matches_anything() {
     assert!(
         is_line("  ok …: done", "  ok 12 things: done") && is_line("…", "") && is_line("a", "a")
     );
@@ -263,7 +263,7 @@ fn kernels() {
 fn assert_trial(printed: Printed, words: &[String]) {
     kernel(DEFAULT);
     let ran = run(xtask([]).args(words));
-    // How and how fast the kernel was booted depends on the machine.
+    // The kind and the time of the boot depend on the machine.
     let plain = |line: &str| -> String {
         let how = line
             .split_once(" (")

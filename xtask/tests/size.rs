@@ -21,7 +21,7 @@ fn the_sample_is_loaded_into_a_quarter_more_memory_than_its_twin_at_most() {
     // `cargo xtask bench driver` prints the same figure: at most 1.25.
     assert!(
         4 * rust.core <= 5 * c.core,
-        "{} bytes beside {}: {:#?}\n{:#?}",
+        "{} bytes; its twin has {}: {:#?}\n{:#?}",
         rust.core,
         c.core,
         rust.sections,

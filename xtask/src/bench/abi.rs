@@ -47,11 +47,12 @@ struct Document<'a> {
 
 /// The highest ratios that reach the targets.
 mod target {
-    /// The comparison of two kernels, beside one `pahole -C pci_driver`.
+    /// The time to compare two kernels, relative to one `pahole -C pci_driver`.
     pub(super) const TWO: f64 = 0.5;
-    /// The comparison of the whole history, beside one `pahole -C pci_driver`.
+    /// The time to compare the whole history, relative to one `pahole -C pci_driver`.
     pub(super) const HISTORY: f64 = 1.0;
-    /// The comparison of all kernels, beside half of them: in proportion, and a tenth for noise.
+    /// The time to compare all kernels, relative to half of them: twice as long, and a tenth for
+    /// noise.
     pub(super) const LINEAR: f64 = 2.2;
 }
 

@@ -75,13 +75,13 @@ struct Sizes {
 
 /// The highest ratios that reach the targets.
 mod target {
-    /// A whole cold build, beside the build of `core` alone.
+    /// The time of a whole cold build, relative to a build of `core` only.
     pub(super) const EVERYTHING: f64 = 3.0;
-    /// A warm rebuild, beside that of the twin in C.
+    /// The time of a warm rebuild, relative to the twin in C.
     pub(super) const REBUILD: f64 = 1.5;
-    /// `cargo xtask run`, beside the boot of the bare kernel.
+    /// The time of `cargo xtask run`, relative to a boot of the bare kernel.
     pub(super) const RUN: f64 = 2.0;
-    /// The module's size, beside that of the twin in C.
+    /// The module's size, relative to the twin in C.
     pub(super) const SIZE: f64 = 1.5;
 }
 

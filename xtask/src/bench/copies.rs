@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_from_the_workspace_is_written_out() {
+    fn keys_inherited_from_the_workspace_are_written_out() {
         let dir = tempfile::tempdir().unwrap();
         let sample = dir.path().join("samples/own");
         fs::create_dir_all(&sample).unwrap();

@@ -62,11 +62,11 @@ struct Document<'a> {
 
 /// The highest values that reach the targets.
 mod target {
-    /// An operation on a device, beside the twin in C.
+    /// The time of an operation on a device, relative to the twin in C.
     pub(super) const OPERATION: f64 = 1.02;
-    /// Loading the module while its device is present, beside the twin in C.
+    /// The time to load the module while its device is present, relative to the twin in C.
     pub(super) const LOAD: f64 = 1.05;
-    /// The module's size, beside that of the twin in C.
+    /// The module's size, relative to the twin in C.
     pub(super) const SIZE: f64 = 1.25;
     /// The number of heap allocations for a bound device.
     pub(super) const ALLOCATIONS: f64 = 1.0;

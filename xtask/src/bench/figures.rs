@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_stands_beside_its_target() {
+    fn a_ratio_is_printed_with_its_target() {
         let c = seconds("c", &[2.0, 2.0, 8.0]);
         let rust = |value: f64| seconds("rust", &[value]).beside(&c, Some(1.5));
         let text = as_text(&[c.clone(), rust(3.0), rust(3.1), rust(1.0).beside(&c, None)]);

@@ -217,7 +217,7 @@ impl Book {
 
     /// Returns the kernel to compare with, if none was named and no bindings can be made. It is the
     /// default kernel, for which the bindings are made.
-    pub(super) fn stand_in(&self, subjects: &[Subject]) -> Option<&str> {
+    pub(super) fn substitute(&self, subjects: &[Subject]) -> Option<&str> {
         let bare = |subject: &Subject| match subject {
             Subject::File(_) => true,
             Subject::Running => Kernel::running().is_err(),

@@ -245,7 +245,7 @@ fn platform(abi: &Abi) -> Wants {
 }
 
 #[test]
-fn what_is_written_is_there_and_the_rest_is_null() {
+fn written_fields_are_set_and_the_others_are_null() {
     let mut wrong = Vec::new();
     for kernel in stock() {
         let abi = layouts(&kernel);
@@ -290,7 +290,7 @@ fn nothing_is_filled_in_at_run_time() {
 /// A driver that is registered at run time, and a bus. Their structures are made in the module's
 /// state. Their tables are in read-only memory.
 #[test]
-fn what_is_registered_at_run_time_has_its_tables_in_read_only_memory() {
+fn structures_registered_at_run_time_have_their_tables_in_read_only_memory() {
     let mut wrong = Vec::new();
     for kernel in stock() {
         for (driver, callbacks) in [

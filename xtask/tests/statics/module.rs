@@ -185,7 +185,7 @@ impl Module {
             .map(|(at, relocation)| (*at, relocation))
     }
 
-    /// Returns whether these bytes are zero in the loaded module, whatever address it is loaded at.
+    /// Returns whether these bytes are zero in the loaded module, at any load address.
     pub(crate) fn is_zero(&self, at: Address, size: u64) -> bool {
         let bytes = self.bytes(at, size);
         bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
