@@ -182,7 +182,7 @@ unsafe impl<P: Deref<Target: Printable>> Printable for Pin<P> {
     }
 }
 
-/// Logs the line `P` with these arguments. The numbers are those that `line::sizes` returns.
+/// Logs the line `P` with these arguments. `A` to `D` are the sizes from `line::sizes`.
 #[doc(hidden)]
 #[inline(always)]
 pub fn printk<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(args: L)
