@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_the_manifest_is_no_usual_step_of_the_same_name() {
+    fn a_step_of_the_manifest_is_not_a_usual_step_of_the_same_name() {
         // The usual steps log messages 0 to 2, and 5 is that of the first removal.
         let text = r#"
             devices = ["edu"]
