@@ -645,7 +645,7 @@ fn a_driver_that_needs_std() {
     driver.fails_to_build(&[
         "the crate `bad_std` needs it",
         "#![no_std]",
-        "the kernel has none",
+        "which the kernel does not have",
     ]);
 }
 
@@ -771,7 +771,7 @@ fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
         "helper/src/lib.rs:14:9",
         "none of `naked`",
         "`link_section`",
-        "does not forbid it",
+        "remove `forbid(unsafe_code)`",
     ];
     ran.refused(1, &words);
 }
