@@ -44,6 +44,9 @@ impl Workspace {
             .arg("--manifest-path")
             .arg(&self.manifest);
         cargo.arg("--target-dir").arg(&self.target_dir);
+        // Only with a target named, cargo keeps these crates apart from those that a plain `cargo
+        // build` makes, and still shares what the build script depends on.
+        cargo.args(["--target", "host-tuple"]);
         for name in VARIABLES {
             cargo.env_remove(name);
         }

@@ -56,12 +56,13 @@ fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Us
     write_if_changed(&out.join("bindings.rs"), marked.as_bytes())?;
     let wrapper = wrapper(&dir, &out)?;
 
-    let mut inner = workspace.clone();
-    inner.target_dir = dir.join("target");
-    let mut cargo = inner.cargo("check");
+    let mut cargo = workspace.cargo("check");
     cargo
         .arg("--message-format=json")
-        .env("RUSTC_WRAPPER", &wrapper);
+        .env("RUSTC_WRAPPER", &wrapper)
+        // cargo's names of what it builds are over these flags. So the crates with marked bindings
+        // never replace others.
+        .env("CARGO_ENCODED_RUSTFLAGS", "--cfg=linux_driver_usage");
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     let said = process::run(&mut cargo)?;
     let mut usage = Usage::default();
