@@ -42,6 +42,14 @@ fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
     command
         .env("CARGO_ENCODED_RUSTFLAGS", "")
         .stdin(Stdio::null());
+    // The workspace's release profile is for code in the kernel. These programs mostly wait.
+    for (name, value) in [
+        ("OPT_LEVEL", "1"),
+        ("DEBUG", "none"),
+        ("CODEGEN_UNITS", "16"),
+    ] {
+        command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
+    }
     let said = process::run(&mut command)?;
     let path = executable(&said, name).ok_or_else(|| {
         Error::new(
