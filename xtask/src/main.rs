@@ -23,6 +23,7 @@ mod fetch;
 mod history;
 mod kernels;
 mod needs;
+mod program;
 mod run;
 mod snapshot;
 mod test;

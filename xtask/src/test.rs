@@ -3,7 +3,7 @@
 
 mod queue;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -377,17 +377,35 @@ fn name_of(source: &DriverCrate, scenario: Option<&str>, kernel: &str) -> String
     format!("{}{what} in {kernel}", source.name)
 }
 
-/// The features that enable the tests that need kernels, a browser or pahole. Plain `cargo test`
-/// leaves these tests out; this command runs all of them.
-const FEATURES: [&str; 5] = [
-    "linux-driver-abi/browser",
-    "linux-driver-abi/pahole",
-    "linux-driver-kbuild/kernels",
-    "linux-driver-vm/kernels",
-    "xtask/kernels",
-];
+/// Returns the integration tests that need kernels, a browser or pahole. Their `test` is `false` in
+/// the `Cargo.toml`, so plain `cargo test` leaves them out. (A feature would do that too, but then
+/// cargo would compile their crate, and all that depend on it, once more.)
+fn named_tests() -> Result<Vec<String>> {
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .manifest_path(manifest())
+        .no_deps()
+        .exec()
+        .map_err(|e| {
+            Error::new(
+                manifest().display(),
+                "cargo to describe the workspace",
+                e,
+                "see the message of cargo",
+            )
+        })?;
+    let targets = metadata
+        .packages
+        .into_iter()
+        .flat_map(|package| package.targets);
+    let names: BTreeSet<String> = targets
+        .filter(|target| target.is_test() && !target.test)
+        .map(|target| target.name)
+        .collect();
+    Ok(names.into_iter().collect())
+}
 
-/// Runs `cargo test` over the whole workspace, with variables that name the kernels for its tests.
+/// Runs `cargo test` over the whole workspace, and then the tests that have to be named. Variables
+/// name the kernels for the tests.
 ///
 /// The output goes to the file `printed`. Without that file, it is shown at once.
 fn crates(
@@ -413,36 +431,42 @@ fn crates(
             .get(&kernel.name)
             .is_ok_and(|spec| spec.is_stock())
     };
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args([
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--features",
-            &FEATURES.join(","),
-        ])
-        .arg("--manifest-path")
-        .arg(manifest());
-    cargo
-        .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
-        .env("LINUX_DRIVER_TEST_IMAGES", images(&mut kernels.iter()))
-        // The image of a stock kernel contains its type information too.
-        .env(
-            "LINUX_DRIVER_TEST_BTF",
-            images(&mut kernels.iter().filter(is_stock)),
-        );
-    cargo
-        .env("LINUX_DRIVER_CACHE", cache.root())
-        .stdin(Stdio::null());
-    if let Some(printed) = printed {
+    let mut wrong = Vec::new();
+    let named = named_tests()?;
+    let named: Vec<String> = named
+        .into_iter()
+        .map(|name| format!("--test={name}"))
+        .collect();
+    for tests in [&[][..], &named[..]] {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
-            .stdout(printed.try_clone()?)
-            .stderr(printed.try_clone()?);
+            .args(["test", "--workspace", "--no-fail-fast"])
+            .args(tests)
+            .arg("--manifest-path")
+            .arg(manifest());
+        cargo
+            .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
+            .env("LINUX_DRIVER_TEST_IMAGES", images(&mut kernels.iter()))
+            // The image of a stock kernel contains its type information too.
+            .env(
+                "LINUX_DRIVER_TEST_BTF",
+                images(&mut kernels.iter().filter(is_stock)),
+            );
+        cargo
+            .env("LINUX_DRIVER_CACHE", cache.root())
+            .stdin(Stdio::null());
+        if let Some(printed) = printed {
+            cargo
+                .stdout(printed.try_clone()?)
+                .stderr(printed.try_clone()?);
+        }
+        let line = process::command_line(&cargo);
+        let status = Running::start(&mut cargo)?.wait()?;
+        if !status.success() {
+            wrong.push(format!("see above; to run them again:\n{line}"));
+        }
     }
-    let line = process::command_line(&cargo);
-    let status = Running::start(&mut cargo)?.wait()?;
-    Ok((!status.success()).then(|| format!("see above; to run them again:\n{line}")))
+    Ok((!wrong.is_empty()).then(|| wrong.join("\n")))
 }
 
 fn must_not_compile(
@@ -457,7 +481,7 @@ fn must_not_compile(
     let facade = DriverCrate::find(&manifest(), Some("linux-driver"))?;
     let rustc = builder(cache, kernel, install)?.rustc(&facade)?;
     let dir = workspace().join("tests/compile-fail");
-    for (file, wrong) in compile_fail::try_all(&rustc, &dir, processors())? {
+    for (file, wrong) in compile_fail::try_all(&manifest(), &rustc, &dir, processors())? {
         let name = file.strip_prefix(&dir).unwrap_or(&file).display();
         count.add(format!("must not compile: {name}"), wrong);
     }

@@ -13,9 +13,9 @@ use linux_driver_host::{Cache, Result, fs, output, process};
 use serde::Serialize;
 
 use super::figures::{Figure, Unit, as_text};
-use crate::args::{InstallArgs, KernelArgs, workspace};
+use crate::args::{InstallArgs, KernelArgs, manifest, workspace};
 use crate::build::print_json;
-use crate::{Outcome, needs};
+use crate::{Outcome, needs, program};
 
 /// Compare the time that check-abi takes with that of pahole
 ///
@@ -73,7 +73,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         files.push(file);
     }
     let history = History::read(&workspace().join("headers/history"))?;
-    let figures = measure(args.rounds, &files)?;
+    // As `cargo install` builds it. The program that runs now is not optimised.
+    let program = program::build(
+        &manifest(),
+        env!("CARGO_PKG_NAME"),
+        &["--profile=optimised"],
+    )?;
+    let figures = measure(args.rounds, &program, &files)?;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let known = history.kernels().len();
     if args.json {
@@ -93,11 +99,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-fn measure(rounds: u32, files: &[PathBuf]) -> Result<Vec<Figure>> {
+fn measure(rounds: u32, program: &Path, files: &[PathBuf]) -> Result<Vec<Figure>> {
     let [before, after] = files else {
         return Ok(Vec::new());
     };
-    let runs = Runs { before, after };
+    let runs = Runs {
+        program,
+        before,
+        after,
+    };
     let names = [
         "pahole -C pci_driver",
         "check-abi, two kernels from BTF",
@@ -139,6 +149,7 @@ fn measure(rounds: u32, files: &[PathBuf]) -> Result<Vec<Figure>> {
 }
 
 struct Runs<'a> {
+    program: &'a Path,
     before: &'a Path,
     after: &'a Path,
 }
@@ -150,8 +161,7 @@ impl Runs<'_> {
             pahole.args(["-C", "pci_driver"]).arg(self.after);
             return pahole;
         }
-        let program = std::env::current_exe().unwrap_or_else(|_| "cargo-xtask".into());
-        let mut command = Command::new(program);
+        let mut command = Command::new(self.program);
         // A user reads the report as text.
         command.arg("check-abi");
         match number {

@@ -6,6 +6,7 @@
 mod columns;
 mod modules;
 mod text;
+mod units;
 mod words;
 
 use std::fmt;
@@ -125,6 +126,16 @@ fn modules_do_not_import_each_other() {
             .any(|name| circle.starts_with(&format!("{name}: ")))
     });
     assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+#[test]
+fn nothing_is_compiled_again_for_the_tests() {
+    let twice = units::compiled_twice(&["xtask"]);
+    assert!(twice.is_empty(), "see xtask/Cargo.toml: {twice:#?}");
+    // Tests do not need the program itself.
+    let mut twice = units::compiled_twice(&["compile-fail-runner", "xtask"]);
+    twice.retain(|unit| !unit.contains("compile-fail-runner"));
+    assert!(twice.is_empty(), "see xtask/Cargo.toml: {twice:#?}");
 }
 
 #[test]
