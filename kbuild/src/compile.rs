@@ -19,7 +19,7 @@ use crate::toolchain::Toolchain;
 use crate::unseen::OwnCrate;
 
 /// The profile that drivers are built with.
-const PROFILE: [(&str, &str); 8] = [
+const PROFILE: [(&str, &str); 9] = [
     ("OVERFLOW_CHECKS", "true"),
     ("PANIC", "abort"),
     ("OPT_LEVEL", "2"),
@@ -28,6 +28,8 @@ const PROFILE: [(&str, &str); 8] = [
     ("DEBUG", "full"),
     ("STRIP", "none"),
     ("DEBUG_ASSERTIONS", "false"),
+    // bindgen and proc macros run on this machine.
+    ("BUILD_OVERRIDE_DEBUG", "none"),
 ];
 
 /// The variable that names a file. If the build script of `linux-driver-sys` makes no bindings, it

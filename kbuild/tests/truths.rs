@@ -37,7 +37,10 @@ fn prepared(name: &str) -> (Workspace, Kbuild, Kernel, Cache) {
         prepare(&cache, &kbuild, &root().join("sys/c")).unwrap_or_else(|e| panic!("{e}"));
     let workspace = Workspace {
         manifest: root().join("Cargo.toml"),
-        target_dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join(".."),
+        target_dir: Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .parent()
+            .unwrap()
+            .to_owned(),
         env: vec![("LINUX_DRIVER_KERNEL_DIR".to_owned(), prepared.dir.into())],
     };
     (workspace, kbuild, kernel, cache)

@@ -39,13 +39,9 @@ fn units(arguments: &[&str]) -> BTreeSet<String> {
 }
 
 /// Returns the units of a build that the tests compile with other features, or do not need.
-pub(crate) fn compiled_twice(packages: &[&str]) -> Vec<String> {
-    let arguments: Vec<&str> = ["build"]
-        .into_iter()
-        .chain(packages.iter().flat_map(|package| ["--package", package]))
-        .collect();
+pub(crate) fn compiled_twice(build: &[&str]) -> Vec<String> {
     let tests = units(&["test", "--workspace"]);
-    let build = units(&arguments);
-    assert!(build.len() > 50, "{build:?}");
+    let build = units(build);
+    assert!(build.len() > 10, "{build:?}");
     build.difference(&tests).cloned().collect()
 }
