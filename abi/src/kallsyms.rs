@@ -457,8 +457,7 @@ mod tests {
 
     #[test]
     fn contents_that_look_like_many_tables_take_little_time() {
-        // A search that starts again at each place would take hours.
-        let data = 0x0001_0101_u32.to_le_bytes().repeat(1 << 18);
+        let data = 0x0001_0101_u32.to_le_bytes().repeat(1 << 20);
         let tables = Tables {
             data: &data,
             address: RODATA,
@@ -467,6 +466,6 @@ mod tests {
         assert!(tables.names().is_none());
         assert!(tables.tokens().is_none());
         let took = start.elapsed();
-        assert!(took < Duration::from_secs(300), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
 }

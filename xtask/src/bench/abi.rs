@@ -13,9 +13,9 @@ use linux_driver_host::{Cache, Result, fs, output, process};
 use serde::Serialize;
 
 use super::figures::{Figure, Unit, as_text};
-use crate::args::{InstallArgs, KernelArgs, manifest, workspace};
+use crate::args::{InstallArgs, KernelArgs, workspace};
 use crate::build::print_json;
-use crate::{Outcome, needs, program};
+use crate::{Outcome, needs};
 
 /// Compare the time that check-abi takes with that of pahole
 ///
@@ -47,12 +47,11 @@ struct Document<'a> {
 
 /// The highest ratios that reach the targets.
 mod target {
-    /// The time to compare two kernels, relative to one `pahole -C pci_driver`.
+    /// The comparison of two kernels, beside one `pahole -C pci_driver`.
     pub(super) const TWO: f64 = 0.5;
-    /// The time to compare the whole history, relative to one `pahole -C pci_driver`.
+    /// The comparison of the whole history, beside one `pahole -C pci_driver`.
     pub(super) const HISTORY: f64 = 1.0;
-    /// The time to compare all kernels, relative to half of them: twice as long, and a tenth for
-    /// noise.
+    /// The comparison of all kernels, beside half of them: in proportion, and a tenth for noise.
     pub(super) const LINEAR: f64 = 2.2;
 }
 
@@ -73,13 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         files.push(file);
     }
     let history = History::read(&workspace().join("headers/history"))?;
-    // As `cargo install` builds it. The program that runs now is not optimised.
-    let program = program::build(
-        &manifest(),
-        env!("CARGO_PKG_NAME"),
-        &["--profile=optimised"],
-    )?;
-    let figures = measure(args.rounds, &program, &files)?;
+    let figures = measure(args.rounds, &files)?;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let known = history.kernels().len();
     if args.json {
@@ -99,15 +92,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-fn measure(rounds: u32, program: &Path, files: &[PathBuf]) -> Result<Vec<Figure>> {
+fn measure(rounds: u32, files: &[PathBuf]) -> Result<Vec<Figure>> {
     let [before, after] = files else {
         return Ok(Vec::new());
     };
-    let runs = Runs {
-        program,
-        before,
-        after,
-    };
+    let runs = Runs { before, after };
     let names = [
         "pahole -C pci_driver",
         "check-abi, two kernels from BTF",
@@ -149,7 +138,6 @@ fn measure(rounds: u32, program: &Path, files: &[PathBuf]) -> Result<Vec<Figure>
 }
 
 struct Runs<'a> {
-    program: &'a Path,
     before: &'a Path,
     after: &'a Path,
 }
@@ -161,7 +149,8 @@ impl Runs<'_> {
             pahole.args(["-C", "pci_driver"]).arg(self.after);
             return pahole;
         }
-        let mut command = Command::new(self.program);
+        let program = std::env::current_exe().unwrap_or_else(|_| "cargo-xtask".into());
+        let mut command = Command::new(program);
         // A user reads the report as text.
         command.arg("check-abi");
         match number {
