@@ -20,6 +20,7 @@ use crate::record::Record;
 use crate::source::debian::{makefiles, source_package};
 use crate::source::{built, debian};
 use crate::spec::{Fragment, KernelSpec};
+use crate::unpacked;
 
 /// The version of an entry's contents. Increase it when they change.
 const SCHEMA: &str = "1";
@@ -78,13 +79,14 @@ pub fn fetch(cache: &Cache, spec: &KernelSpec) -> Result<Kernel> {
         )
     })?;
     let entry = cache.get_or_make("kernels", &spec.name, &key, |staging, place| {
-        let record = match &spec.config {
+        let mut record = match &spec.config {
             Some(fragment) => build(cache, spec, fragment, staging)?,
             None => debian::fetch_kernel(cache, spec, staging, place)?,
         };
         if let Some(note) = &record.note {
             progress::say(&format!("{}: {note}", spec.name));
         }
+        record.unpacked = unpacked::unpack(staging, &record.image)?;
         record.write(staging)
     })?;
     let (record, tree) = open(&entry)?;
@@ -146,6 +148,7 @@ fn kernel(entry: &Path, record: Record, tree: BuildTree, host: BuildHost) -> Ker
         compiler: record.compiler,
         build_tree: tree.dir,
         image: Some(entry.join(record.image)),
+        unpacked: record.unpacked.map(|file| entry.join(file)),
         host,
         packages: record.packages,
         note: record.note,

@@ -29,6 +29,8 @@ pub struct Kernel {
     pub build_tree: PathBuf,
     /// The kernel itself, to boot.
     pub image: Option<PathBuf>,
+    /// The kernel unpacked, which boots faster in a virtual machine. Only a fetched kernel has it.
+    pub unpacked: Option<PathBuf>,
     /// The host that its tools run on.
     pub host: BuildHost,
     /// The packages that it consists of, if it was fetched.
@@ -79,9 +81,10 @@ impl Kernel {
         ))
     }
 
-    /// Returns the kernel itself, to boot; an error if there is none.
+    /// Returns the kernel itself, to boot in a virtual machine; an error if there is none.
     pub fn bootable(&self) -> Result<&Path> {
-        self.image.as_deref().ok_or_else(|| {
+        let file = self.unpacked.as_deref().or(self.image.as_deref());
+        file.ok_or_else(|| {
             Error::new(
                 &self.name,
                 "a kernel that can be booted",

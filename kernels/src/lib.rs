@@ -22,6 +22,7 @@ mod obstacles;
 mod record;
 mod source;
 mod spec;
+mod unpacked;
 mod user_settings;
 
 pub use acquire::archive;

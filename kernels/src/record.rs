@@ -49,6 +49,9 @@ pub struct Record {
     pub build_tree: PathBuf,
     /// The kernel itself, to boot.
     pub image: PathBuf,
+    /// The kernel unpacked, if a virtual machine can boot it so. Older entries have none.
+    #[serde(default)]
+    pub unpacked: Option<PathBuf>,
 }
 
 impl Record {
@@ -70,6 +73,7 @@ impl Record {
             note: None,
             build_tree: build_tree.into(),
             image: image.into(),
+            unpacked: None,
         }
     }
 

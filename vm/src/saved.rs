@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Saved boots: a machine boots once, and many runs continue from there.
 //!
-//! With emulation, a boot takes 4 to 9 seconds of processor time, but most plans need less than one
+//! With emulation, a boot takes 2 to 5 seconds of processor time, but most plans need less than one
 //! second. So the first of several runs on the same [`Boot`] boots a machine with an empty job.
 //! QEMU saves that machine as soon as the program in it runs. Each run then starts from the saved
 //! machine. Runs do not share a kernel. Each run has its own copy of a kernel that never loaded a

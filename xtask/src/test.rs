@@ -4,7 +4,7 @@
 mod queue;
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -418,19 +418,27 @@ fn crates(
         return Ok(Some("no kernel to test with".to_owned()));
     };
     let prepared = builder(cache, kernel, install)?.prepared(&workspace().join("sys/c"))?;
-    let images = |kernels: &mut dyn Iterator<Item = &Kernel>| {
-        let images: Vec<String> = kernels
-            .filter_map(|kernel| kernel.image.as_ref())
-            .map(|image| image.display().to_string())
+    let list = |files: Vec<&Path>| {
+        let files: Vec<String> = files
+            .into_iter()
+            .map(|file| file.display().to_string())
             .collect();
-        images.join(":")
+        files.join(":")
     };
+    let to_boot = kernels.iter().filter_map(|kernel| kernel.bootable().ok());
     let catalogue = catalogue()?;
     let is_stock = |kernel: &&Kernel| {
         catalogue
             .get(&kernel.name)
             .is_ok_and(|spec| spec.is_stock())
     };
+    let to_boot = list(to_boot.collect());
+    let with_btf = kernels.iter().filter(is_stock);
+    let with_btf = list(
+        with_btf
+            .filter_map(|kernel| kernel.image.as_deref())
+            .collect(),
+    );
     let mut wrong = Vec::new();
     let named = named_tests()?;
     let named: Vec<String> = named
@@ -446,12 +454,9 @@ fn crates(
             .arg(manifest());
         cargo
             .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
-            .env("LINUX_DRIVER_TEST_IMAGES", images(&mut kernels.iter()))
+            .env("LINUX_DRIVER_TEST_IMAGES", &to_boot)
             // The image of a stock kernel contains its type information too.
-            .env(
-                "LINUX_DRIVER_TEST_BTF",
-                images(&mut kernels.iter().filter(is_stock)),
-            );
+            .env("LINUX_DRIVER_TEST_BTF", &with_btf);
         cargo
             .env("LINUX_DRIVER_CACHE", cache.root())
             .stdin(Stdio::null());

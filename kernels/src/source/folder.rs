@@ -74,6 +74,7 @@ impl Kernel {
             arch: tree.arch,
             build_tree: tree.dir,
             image,
+            unpacked: None,
             host: BuildHost::Native,
             packages: Vec::new(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
