@@ -7,6 +7,9 @@
 
 mod asserts;
 mod attributes;
+#[cfg(test)]
+#[path = "../read/src/btf/testing.rs"]
+mod testing;
 mod types;
 
 use std::collections::BTreeSet;
@@ -210,9 +213,9 @@ fn lacking(btf: &Btf<'_>, name: &str, why: &str) -> Error {
 mod tests {
     use std::sync::Arc;
 
+    use super::testing::sample;
     use super::*;
     use crate::btf::extract;
-    use crate::btf::testing::sample;
 
     #[test]
     fn a_header_with_asserts_that_must_fail_is_an_error() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A kernel's ABI: its data model, its readers, and the meaning of a difference between two
-//! kernels.
+//! kernels. This crate re-exports two others, which are optimised in each build:
+//! `linux-driver-drift` (the model, the comparison, the reports and the history) and
+//! `linux-driver-read` (the readers of a kernel's files).
 //!
 //! - [`model`] is the data.
 //! - [`btf`], [`dwarf`] and [`symvers`] read it. [`btf_file`] finds the BTF in a kernel's file.
@@ -16,20 +18,14 @@
 
 pub mod accept;
 pub mod agree;
-pub mod btf;
-pub mod btf_file;
-pub mod compare;
 pub mod dwarf;
 pub mod emit;
 pub mod explain;
 pub mod history;
-pub mod kallsyms;
-pub mod model;
 pub mod needed;
-pub mod report;
 
-pub mod symvers;
-pub mod usage;
+pub use linux_driver_drift::{compare, model, report, usage};
+pub use linux_driver_read::{btf, btf_file, kallsyms, symvers};
 
 pub use model::Abi;
 pub use needed::Needed;

@@ -2,7 +2,7 @@
 //! Tests with damaged input. The result must be an error or no evidence: never a panic, an endless
 //! loop, or much memory.
 
-#[path = "../src/btf/testing.rs"]
+#[path = "../read/src/btf/testing.rs"]
 mod testing;
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Hostile names in a kernel's type information, rendered in every format of a report.
 
-#[path = "../src/btf/testing.rs"]
+#[path = "../read/src/btf/testing.rs"]
 mod testing;
 
 use linux_driver_abi::btf::{Btf, extract};

@@ -197,7 +197,7 @@ impl Args {
 fn merged(files: &[PathBuf]) -> Result<DriftReport> {
     let read = |file: &PathBuf| {
         let text = fs::read_to_string(file)?;
-        json::read(&text, &file.display().to_string())
+        json::read(&text, file.display())
     };
     json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?)
 }

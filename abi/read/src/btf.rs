@@ -14,8 +14,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use extract::size_of;
-pub use extract::{ABSENT, ALIGNED, ASSEMBLY, extract};
+pub use extract::{ALIGNED, ASSEMBLY, extract, size_of};
+pub use linux_driver_drift::model::ABSENT;
 pub use read::{Btf, Enumerators, FuncLinkage, Id, Item, Member, Members, Modifier, Params};
-pub use spell::declare;
-pub(crate) use spell::declare_with;
+pub use spell::{declare, declare_with};

@@ -3,7 +3,7 @@
 
 use super::testing::BtfBuilder;
 use super::{ASSEMBLY, Btf, extract};
-use crate::model::{Abi, Kind, Scope};
+use linux_driver_drift::model::{Abi, Kind, Scope};
 use linux_driver_host::Result;
 
 /// The limit in `extract.rs` on types that are included because others hold them.

@@ -3,7 +3,7 @@
 
 use super::testing::{BtfBuilder, sample};
 use super::{Btf, Id, extract};
-use crate::model::{Abi, Kind, Scope};
+use linux_driver_drift::model::{Abi, Kind, Scope};
 
 fn scope(types: &[&str], functions: &[&str]) -> Scope {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// The version of the format. It increases when the meaning of a field of `abi.json` changes.
 pub const SCHEMA: u32 = 1;
 
+/// The reason in [`Abi::no_evidence`] for a name that the kernel's BTF does not contain.
+pub const ABSENT: &str = "not in the kernel's BTF";
+
 /// A kernel's ABI, or the part of it that is in scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

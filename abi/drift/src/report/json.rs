@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The report as a JSON document: the output of `--format json`, and the input of a merge.
 
+use std::fmt::Display;
+
 use linux_driver_host::{Error, Result};
 
 use super::visible::visible_json;
@@ -16,14 +18,16 @@ pub fn render(report: &DriftReport) -> String {
 }
 
 /// Parses a report that [`render`] wrote. `location` names it in error messages.
-pub fn read(text: &str, location: &str) -> Result<DriftReport> {
+// This is generic so that only its few callers compile the parser of a report. It is large, reports
+// are small, and this crate is optimised.
+pub fn read(text: &str, location: impl Display) -> Result<DriftReport> {
     let report: DriftReport = serde_json::from_str(text).map_err(|error| {
         let remedy = "give a file that `cargo xtask check-abi --format json` wrote";
-        Error::new(location, "a report of check-abi", error, remedy)
+        Error::new(&location, "a report of check-abi", error, remedy)
     })?;
     if report.schema != SCHEMA {
         return Err(Error::new(
-            location,
+            &location,
             format_args!("a report of schema {SCHEMA}"),
             format_args!("schema {}", report.schema),
             "create it again with this version of the tool",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
-use crate::model::Symbol;
+use linux_driver_drift::model::Symbol;
 
 /// The largest size of a file, in bytes. For Debian's kernels, with all their modules, the file has
 /// 3 MB.

@@ -23,8 +23,8 @@ pub fn declare(btf: &Btf<'_>, id: Id, name: &str) -> Result<String> {
     })
 }
 
-/// Does the same, with `body` to spell types without a name.
-pub(crate) fn declare_with<'d>(
+/// Does the same as [`declare`], with `body` to spell types without a name.
+pub fn declare_with<'d>(
     btf: &Btf<'d>,
     id: Id,
     name: &str,

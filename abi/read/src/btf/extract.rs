@@ -9,7 +9,7 @@ use linux_driver_host::{Error, Result};
 
 use super::read::{Btf, FuncLinkage, Id, Item, Members};
 use super::spell::{DEPTH, declare, endless};
-use crate::model::{Abi, Field, Function, Kind, Scope, Type};
+use linux_driver_drift::model::{ABSENT, Abi, Field, Function, Kind, Scope, Type};
 
 /// Types that C aligns to a cache line, which is more than their members require. BTF does not
 /// record it. The values are for the shortest cache line of a 64-bit machine. If a type's size and
@@ -63,9 +63,6 @@ pub const ASSEMBLY: &[&str] = &[
     "rdmsr_safe_regs",
     "wrmsr_safe_regs",
 ];
-
-/// The reason that is recorded for a name that the BTF does not contain.
-pub const ABSENT: &str = "not in the kernel's BTF";
 
 /// The largest number of members of a type, flattened. No real type comes near it.
 const MEMBERS: usize = 1 << 14;
@@ -536,8 +533,13 @@ fn inner(btf: &Btf<'_>, id: Id) -> Result<(Id, bool)> {
     Err(endless(btf, id))
 }
 
-/// Returns the size of a type in bytes, or `None` if the type has none.
-pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> {
+/// Returns the size of a type in bytes, or `None` if the type has none. `depth` is the number of
+/// types that contain this one.
+///
+/// # Errors
+///
+/// The types are nested too deeply, or damaged.
+pub fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> {
     if depth > DEPTH {
         return Err(endless(btf, id));
     }

@@ -46,7 +46,7 @@ use std::ops::Bound;
 pub(crate) use self::differing::{Differing, all};
 pub use self::scope::Says;
 pub(crate) use self::used::Used;
-use crate::model::{Abi, Kind};
+use crate::model::{ABSENT, Abi, Kind};
 use crate::report::{
     AbiPart, Change, Comparison, ComparisonKind, Finding, LookedAt, Subject, Verdict,
 };
@@ -268,8 +268,7 @@ impl Context<'_> {
             };
             let old = before.next_if(|_| order != Ordering::Greater);
             let new = after.next_if(|_| order != Ordering::Less);
-            let absent =
-                |side: Option<(&str, &str)>| side.is_some_and(|(_, why)| why == crate::btf::ABSENT);
+            let absent = |side: Option<(&str, &str)>| side.is_some_and(|(_, why)| why == ABSENT);
             if !(absent(old) && absent(new)) {
                 names.extend(old.or(new).map(|(name, _)| name));
             }
@@ -278,11 +277,7 @@ impl Context<'_> {
 
     /// Returns whether both sides were asked for the name and neither contains it.
     fn is_in_neither(&self, key: &str) -> bool {
-        let absent = |abi: &Abi| {
-            abi.no_evidence
-                .get(key)
-                .is_some_and(|why| why == crate::btf::ABSENT)
-        };
+        let absent = |abi: &Abi| abi.no_evidence.get(key).is_some_and(|why| why == ABSENT);
         absent(self.before) && absent(self.after)
     }
 }
