@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use crate::path::fit_for_make;
 use crate::{Error, Result, fs, process, progress};
@@ -144,8 +145,11 @@ impl Cache {
         let prefix = format!(".staging-{name}-{}-", key.hex());
         sweep(&dir, &prefix)?;
         let staging = fs::tempdir_in(&dir, &prefix)?;
-        make(staging.path(), &location)?;
-        process::check_interrupted()?;
+        let made = make(staging.path(), &location).and_then(|()| process::check_interrupted());
+        if let Err(error) = made {
+            discard(staging);
+            return Err(error);
+        }
         // Only the user can read the staging folder. The entry gets a folder's usual permissions.
         fs::set_mode(staging.path(), 0o755)?;
         fs::rename(staging.path(), &location)?;
@@ -256,8 +260,10 @@ fn free_blocks(dir: &Path) -> Option<u64> {
     (asked == 0 && disk.f_blocks > 0).then_some(disk.f_bavail)
 }
 
-/// How long to wait before a lock that another run holds is tried again.
+/// The time between two attempts to take a lock that another run holds, or to remove a folder.
 const AGAIN: Duration = Duration::from_millis(50);
+/// The number of attempts to remove a folder.
+const DISCARDS: u32 = 40;
 
 /// Locks this file until the returned value is dropped. Makes the file if it is missing.
 ///
@@ -278,6 +284,21 @@ pub fn lock_file(path: &Path) -> Result<File> {
                 path.display()
             ));
             told = true;
+        }
+        thread::sleep(AGAIN);
+    }
+}
+
+/// Removes a folder in which an entry was to be made.
+///
+/// A signal ends a program and the processes that it started at the same time, but the latter may
+/// still finish a system call that creates a file. So this tries again for a moment. If it fails
+/// all the same, the next run removes the folder.
+fn discard(staging: TempDir) {
+    let path = staging.keep();
+    for _ in 0..DISCARDS {
+        if fs::remove_dir_all(&path).is_ok() || !path.exists() {
+            return;
         }
         thread::sleep(AGAIN);
     }
@@ -360,6 +381,32 @@ mod tests {
             fs::write(dir.join("half"), "").unwrap();
             Err(Error::new("here", "a", "b", "c"))
         });
+        assert!(failed.is_err());
+        assert_eq!(entries(&cache), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_failed_entry_is_removed_while_a_process_still_writes_to_it() {
+        let (_dir, cache) = cache();
+        let mut writer = None;
+        let failed = cache.get_or_make("kind", "name", &Key::new(), |dir, _| {
+            let (dir, end) = (dir.to_owned(), Instant::now() + Duration::from_millis(500));
+            let (started, starts) = std::sync::mpsc::channel();
+            writer = Some(thread::spawn(move || {
+                for number in 0.. {
+                    let written = fs::write(dir.join(number.to_string()), "");
+                    if number == 100 {
+                        started.send(()).unwrap();
+                    }
+                    if written.is_err() || Instant::now() >= end {
+                        break;
+                    }
+                }
+            }));
+            starts.recv().unwrap();
+            Err(Error::new("here", "a", "b", "c"))
+        });
+        writer.unwrap().join().unwrap();
         assert!(failed.is_err());
         assert_eq!(entries(&cache), Vec::<String>::new());
     }
