@@ -126,9 +126,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         edu_c: check::loaded_size(&c.ko)?,
     };
     figures.extend(bench.warm(rust, c)?);
-    match &kernel.image {
-        Some(image) => figures.extend(bench.runs(image)?),
-        None => linux_driver_host::progress::say("no image of this kernel: nothing is booted"),
+    // The bare kernel boots from the same file as in `cargo xtask run`.
+    match kernel.bootable() {
+        Ok(image) => figures.extend(bench.runs(image)?),
+        Err(_) => linux_driver_host::progress::say("no image of this kernel: nothing is booted"),
     }
     figures.extend(sizes.figures());
     if args.json {
