@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The kernel itself, as a virtual machine boots it without unpacking it first.
 //!
-//! A `vmlinuz` unpacks itself when it boots. In an emulated processor this takes up to half of the
-//! boot. QEMU boots the ELF file inside directly if the kernel has an entry for that (`CONFIG_PVH`,
+//! A `vmlinuz` unpacks itself when it boots. On an emulated processor, this takes up to three fifths
+//! of the boot. QEMU boots the ELF file inside directly if the kernel has an entry for that (`CONFIG_PVH`,
 //! which Debian's kernels have): `Documentation/arch/x86/boot.rst` and
 //! `arch/x86/platform/pvh/head.S`. So the file is unpacked once, when the kernel is fetched.
 
