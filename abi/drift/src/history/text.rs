@@ -69,7 +69,7 @@ pub(super) fn rows<'t>(
 pub(super) fn file(kind: &str, body: &str) -> String {
     format!(
         "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the \
-         format is in the docs of abi/src/history.rs.\n\
+         format is in the docs of abi/drift/src/history.rs.\n\
          history\t{FORMAT}\t{kind}\n{body}"
     )
 }
