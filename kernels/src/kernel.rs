@@ -100,3 +100,31 @@ impl Kernel {
         BuildTree::open(&self.build_tree)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_boots_the_unpacked_kernel_if_there_is_one() {
+        let mut kernel = Kernel {
+            name: "k".to_owned(),
+            release: "6.12".to_owned(),
+            version: None,
+            arch: "x86".to_owned(),
+            compiler: String::new(),
+            build_tree: PathBuf::from("/tree"),
+            image: Some(PathBuf::from("/vmlinuz")),
+            unpacked: Some(PathBuf::from("/vmlinux")),
+            host: BuildHost::Native,
+            packages: Vec::new(),
+            note: None,
+        };
+        assert_eq!(kernel.bootable().unwrap(), Path::new("/vmlinux"));
+        kernel.unpacked = None;
+        assert_eq!(kernel.bootable().unwrap(), Path::new("/vmlinuz"));
+        kernel.image = None;
+        let error = kernel.bootable().unwrap_err().to_string();
+        assert!(error.contains("vmlinuz"), "{error}");
+    }
+}
