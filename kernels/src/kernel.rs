@@ -81,10 +81,9 @@ impl Kernel {
         ))
     }
 
-    /// Returns the kernel itself, to boot in a virtual machine; an error if there is none.
+    /// Returns the kernel's image, to boot in a virtual machine; an error if there is none.
     pub fn bootable(&self) -> Result<&Path> {
-        let file = self.unpacked.as_deref().or(self.image.as_deref());
-        file.ok_or_else(|| {
+        self.image.as_deref().ok_or_else(|| {
             Error::new(
                 &self.name,
                 "a kernel that can be booted",
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_boots_the_unpacked_kernel_if_there_is_one() {
+    fn a_kernel_without_an_image_cannot_be_booted() {
         let mut kernel = Kernel {
             name: "k".to_owned(),
             release: "6.12".to_owned(),
@@ -120,8 +119,6 @@ mod tests {
             packages: Vec::new(),
             note: None,
         };
-        assert_eq!(kernel.bootable().unwrap(), Path::new("/vmlinux"));
-        kernel.unpacked = None;
         assert_eq!(kernel.bootable().unwrap(), Path::new("/vmlinuz"));
         kernel.image = None;
         let error = kernel.bootable().unwrap_err().to_string();

@@ -34,5 +34,5 @@ pub mod trial;
 pub use life::{Life, Row};
 pub use programs::Programs;
 pub use scenario::Scenario;
-pub use settings::Settings;
+pub use settings::{Settings, machine};
 pub use trial::Trial;

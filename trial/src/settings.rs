@@ -78,6 +78,17 @@ pub struct Settings {
 /// one a line, in this order.
 pub const EXPECTED: &str = "expected.txt";
 
+/// Returns a machine with this kernel, which boots the unpacked kernel if there is one.
+///
+/// # Errors
+///
+/// Fails if the kernel has no image.
+pub fn machine(kernel: &Kernel) -> Result<Machine> {
+    let mut machine = Machine::new(kernel.bootable()?);
+    machine.unpacked.clone_from(&kernel.unpacked);
+    Ok(machine)
+}
+
 impl Settings {
     /// Applies the settings to the machine.
     pub fn apply(&self, machine: &mut Machine) {
@@ -98,14 +109,14 @@ impl Settings {
     ///
     /// Fails if the kernel has no image.
     pub fn boot(&self, kernel: &Kernel) -> Result<Boot> {
-        let mut machine = Machine::new(kernel.bootable()?);
+        let mut machine = machine(kernel)?;
         self.apply(&mut machine);
         let steps = self.steps.iter().chain(&self.used).cloned().collect();
         let plan = Plan {
             steps,
             ..Plan::default()
         };
-        Ok(Boot::of(&machine, plan.asks_host()))
+        Ok(Boot::of(&machine, &plan))
     }
 
     /// Returns the sum of the steps' time limits, in seconds. It is a rough measure of how long

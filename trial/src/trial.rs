@@ -19,7 +19,7 @@ use linux_driver_vm::{
 use crate::debugger::{self, Session};
 use crate::life::{Life, Row};
 use crate::programs::Programs;
-use crate::settings::Settings;
+use crate::settings::{Settings, machine};
 use crate::sources::{Source, Sources};
 use crate::steps::Role;
 use crate::{shown, steps};
@@ -129,8 +129,7 @@ impl Trial<'_> {
         time_limit: Option<Duration>,
         run: &Run<'_>,
     ) -> Result<Life> {
-        let image = kernel.bootable()?;
-        let mut machine = Machine::new(image);
+        let mut machine = machine(kernel)?;
         self.settings.apply(&mut machine);
         let dir = fs::tempdir()?;
         let stripped = dir.path().join("module");

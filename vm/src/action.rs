@@ -457,6 +457,16 @@ impl Action {
             )
     }
 
+    /// Returns whether the action suspends the machine to RAM.
+    pub fn suspends_to_ram(&self) -> bool {
+        match self {
+            Self::Suspend { state, test } => *state == SuspendState::Mem && test.is_none(),
+            // `Documentation/admin-guide/pm/sleep-states.rst`
+            Self::Write { path, data } => path == "/sys/power/state" && data.trim() == "mem",
+            _ => false,
+        }
+    }
+
     /// Returns whether the host does the action.
     pub(crate) fn asks_host(&self) -> bool {
         matches!(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use linux_driver_host::packages::Need;
 use linux_driver_host::{Error, Result, fs, process};
 
+use crate::plan::Plan;
 use crate::report::Accel;
 
 /// The program that emulates the machine.
@@ -29,6 +30,9 @@ pub(crate) fn kvm_failed() {
 pub struct Machine {
     /// The kernel's image: a `vmlinuz`.
     pub kernel: PathBuf,
+    /// The same kernel unpacked, which boots faster: an ELF file with a PVH entry. Plans that
+    /// suspend the machine to RAM do not use it.
+    pub unpacked: Option<PathBuf>,
     /// Devices besides the console, each as an argument of QEMU's `-device`: "edu".
     pub devices: Vec<String>,
     /// PCIe ports with hot plug, by name. `bus=` refers to the name: "edu,bus=port1,id=edu1" is a
@@ -62,6 +66,7 @@ impl Machine {
     pub fn new(kernel: impl Into<PathBuf>) -> Self {
         Self {
             kernel: kernel.into(),
+            unpacked: None,
             devices: Vec::new(),
             ports: Vec::new(),
             // A machine with PCI Express, as real machines have it.
@@ -91,6 +96,22 @@ impl Machine {
         } else {
             &[Accel::Tcg]
         }
+    }
+
+    /// Returns the machine for a run of this plan. It boots the image if the plan suspends it to
+    /// RAM: QEMU resets such a machine when it wakes up, and a reset writes the ELF file's contents
+    /// into its memory again, over the sleeping kernel.
+    pub(crate) fn for_plan(&self, plan: &Plan) -> Self {
+        let mut machine = self.clone();
+        if plan.suspends_to_ram() {
+            machine.unpacked = None;
+        }
+        machine
+    }
+
+    /// Returns the file that QEMU boots.
+    pub(crate) fn to_boot(&self) -> &Path {
+        self.unpacked.as_deref().unwrap_or(&self.kernel)
     }
 
     /// Returns the kernel's command line.
@@ -163,7 +184,7 @@ impl Machine {
         command.arg("-smp").arg(self.cpus.to_string());
         command
             .arg("-kernel")
-            .arg(&self.kernel)
+            .arg(self.to_boot())
             .arg("-initrd")
             .arg(initramfs);
         command.arg("-append").arg(self.kernel_command_line(accel));
@@ -191,17 +212,17 @@ impl Machine {
     /// Checks that QEMU can boot the kernel. QEMU's own message about any other file does not help.
     pub(crate) fn check_kernel(&self) -> Result<()> {
         let mut start = [0; 0x206];
-        let mut file = fs::open(&self.kernel)?;
+        let mut file = fs::open(self.to_boot())?;
         let found = match file.read_exact(&mut start) {
             // The magic of the boot protocol (`Documentation/arch/x86/boot.rst`), or an ELF file
             // with a PVH entry.
             Ok(()) if &start[0x202..] == b"HdrS" || start.starts_with(b"\x7fELF") => return Ok(()),
             Ok(()) => "another file".to_owned(),
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => "a file too short for one".to_owned(),
-            Err(e) => return Err(Error::io(&self.kernel, "read", &e)),
+            Err(e) => return Err(Error::io(self.to_boot(), "read", &e)),
         };
         Err(Error::new(
-            self.kernel.display(),
+            self.to_boot().display(),
             "a kernel image for x86, such as /boot/vmlinuz-…",
             found,
             "give the path of a vmlinuz",
@@ -281,6 +302,31 @@ mod tests {
 
     fn value<'a>(words: &'a [String], option: &str) -> &'a str {
         &words[words.iter().position(|word| word == option).unwrap() + 1]
+    }
+
+    #[test]
+    fn a_machine_that_is_suspended_to_ram_boots_the_image() {
+        let mut machine = Machine::new("/vmlinuz");
+        machine.unpacked = Some("/vmlinux".into());
+        let boots = |action: &str| {
+            let text =
+                format!("steps = [{{ name = 's', repeat = 2, actions = [{{ {action} }}] }}]");
+            let plan: Plan = toml::from_str(&text).unwrap();
+            value(&words(&machine.for_plan(&plan), Accel::Tcg), "-kernel").to_owned()
+        };
+        assert_eq!(boots("suspend = 'mem'"), "/vmlinuz");
+        assert_eq!(
+            boots("write = '/sys/power/state', data = 'mem'"),
+            "/vmlinuz"
+        );
+        // These do not reset the machine.
+        assert_eq!(boots("sleep-ms = 1"), "/vmlinux");
+        assert_eq!(boots("suspend = 'mem', test = 'devices'"), "/vmlinux");
+        assert_eq!(boots("suspend = 'freeze', test = 'devices'"), "/vmlinux");
+        assert_eq!(
+            boots("write = '/sys/power/state', data = 'freeze'"),
+            "/vmlinux"
+        );
     }
 
     #[test]

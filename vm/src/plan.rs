@@ -255,6 +255,13 @@ impl Plan {
             .any(|step| step.action.any(&Action::asks_host))
     }
 
+    /// Returns whether a step suspends the machine to RAM (ACPI's S3).
+    pub fn suspends_to_ram(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| step.action.any(&Action::suspends_to_ram))
+    }
+
     /// Checks the plan for errors that show before a machine starts.
     pub fn check(&self) -> Result<()> {
         let mut paths = BTreeSet::new();

@@ -51,6 +51,7 @@ pub fn run(
     progress: &mut dyn FnMut(&StepResult),
 ) -> Result<Report> {
     plan.check()?;
+    let machine = &machine.for_plan(plan);
     machine.check_kernel()?;
     let token = token()?;
     let dir = fs::tempdir()?;

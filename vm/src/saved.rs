@@ -58,15 +58,15 @@ const PIECE: usize = 1 << 20;
 pub struct Boot(Vec<String>);
 
 impl Boot {
-    /// Returns the boot of a plan's run on this machine. `asks_host` is the result of
-    /// [`Plan::asks_host`].
-    pub fn of(machine: &Machine, asks_host: bool) -> Self {
+    /// Returns the boot of the plan's run on this machine.
+    pub fn of(machine: &Machine, plan: &Plan) -> Self {
+        let machine = machine.for_plan(plan);
         let command = machine.command(Path::new(""), Accel::Tcg, &[]);
         let args = command.get_args();
         let mut words: Vec<String> = args
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
-        words.push(asks_host.to_string());
+        words.push(plan.asks_host().to_string());
         Self(words)
     }
 }
@@ -184,8 +184,9 @@ impl Boots {
         progress: &mut dyn FnMut(&StepResult),
     ) -> Result<Report> {
         plan.check()?;
+        let boot = Boot::of(machine, plan);
+        let machine = &machine.for_plan(plan);
         machine.check_kernel()?;
-        let boot = Boot::of(machine, plan.asks_host());
         let saved = if machine.accels() == [Accel::Tcg] {
             self.saved(&boot, machine, plan.asks_host(), init)?
         } else {

@@ -112,7 +112,7 @@ fn every_kernel_runs_a_plan_without_a_problem() {
     let source = dir.path().join("file");
     fs::write(&source, "contents\n").unwrap();
     for image in images() {
-        let mut machine = Machine::new(&image);
+        let mut machine = common::machine(&image);
         machine.devices = ["pci-serial", "pci-serial"].map(str::to_owned).to_vec();
         let plan = Plan {
             files: vec![GuestFile {
@@ -180,7 +180,7 @@ fn every_kernel_runs_a_plan_without_a_problem() {
 fn a_panic_that_is_planned_is_found() {
     let mut plan = steps([write("/proc/sysrq-trigger", "c"), Action::Expect {}]);
     plan.expect_problem = Some("sysrq triggered crash".into());
-    let report = boot(&Machine::new(first_image()), &plan);
+    let report = boot(&common::machine(&first_image()), &plan);
     assert!(report.passed(), "{:#?}", report.problems);
     assert_eq!(
         (report.ending, report.expected_problem),
@@ -218,7 +218,7 @@ fn a_warning_ends_the_run_and_names_its_step() {
         write("/dev/kmsg", warning),
         Action::Sleep { ms: 3_600_000 },
     ]);
-    let report = boot(&Machine::new(first_image()), &plan);
+    let report = boot(&common::machine(&first_image()), &plan);
     assert!(!report.passed());
     assert_eq!(report.ending, Ending::Problem);
     let [problem] = report.problems.as_slice() else {
@@ -245,7 +245,7 @@ fn a_step_that_hangs_says_where_and_ends_the_run() {
         steps: vec![hang, Step::new("after", Action::Expect {})],
         ..Plan::default()
     };
-    let report = boot(&Machine::new(first_image()), &plan);
+    let report = boot(&common::machine(&first_image()), &plan);
     assert!(!report.passed());
     assert_eq!(report.ending, Ending::PoweredOff);
     let detail = &report.steps[0].detail;
@@ -265,7 +265,7 @@ fn a_step_that_hangs_says_where_and_ends_the_run() {
 
 #[test]
 fn the_time_limit_ends_the_run() {
-    let mut machine = Machine::new(first_image());
+    let mut machine = common::machine(&first_image());
     // Emulation needs longer than this to boot. If it did not, the step would still last longer.
     machine.kvm = false;
     machine.time_limit = Duration::from_secs(1);
@@ -283,7 +283,7 @@ fn the_time_limit_ends_the_run() {
 
 #[test]
 fn a_device_that_qemu_does_not_know_is_named() {
-    let mut machine = Machine::new(first_image());
+    let mut machine = common::machine(&first_image());
     machine.devices = vec!["edu".into(), "nosuch".into()];
     let error = run(&machine, &Plan::default(), init(), &mut |_| {})
         .unwrap_err()
@@ -300,7 +300,7 @@ fn a_kernel_that_panics_before_our_program_is_reported() {
     let text = dir.path().join("init");
     fs::write(&text, "no program").unwrap();
     let report = run(
-        &Machine::new(first_image()),
+        &common::machine(&first_image()),
         &Plan::default(),
         &text,
         &mut |_| {},

@@ -98,7 +98,7 @@ fn steps() -> Vec<Step> {
 #[test]
 fn a_device_comes_and_goes_in_every_way() {
     for image in images() {
-        let mut machine = Machine::new(&image);
+        let mut machine = common::machine(&image);
         machine.ports = vec!["port1".into(), "port2".into()];
         machine.devices = vec!["pci-serial,bus=port1,id=serial1".into()];
         let report = boot(
@@ -128,7 +128,7 @@ fn a_device_comes_and_goes_in_every_way() {
 
 #[test]
 fn an_action_that_the_host_cannot_do_fails_its_step() {
-    let machine = Machine::new(common::first_image());
+    let machine = common::machine(&common::first_image());
     let plan = Plan {
         steps: vec![Step::new("the device is unplugged", unplug("nothing"))],
         ..Plan::default()

@@ -4,17 +4,15 @@
 
 mod common;
 
-use common::{boot, images, passed, read};
-use linux_driver_vm::{
-    Action, Ending, Machine, Outcome, Plan, Shutdown, Step, SuspendState, SuspendTest,
-};
+use common::{boot, images, machine, passed, read};
+use linux_driver_vm::{Action, Ending, Outcome, Plan, Shutdown, Step, SuspendState, SuspendTest};
 
 fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Action {
     Action::Suspend { state, test }
 }
 
 fn run(image: &std::path::Path, steps: Vec<Step>) -> linux_driver_vm::Report {
-    let mut machine = Machine::new(image);
+    let mut machine = machine(image);
     machine.devices = vec!["pci-serial".into()];
     boot(
         &machine,

@@ -47,7 +47,7 @@ fn plan(steps: Vec<Step>) -> Plan {
 fn programs_run_beside_the_steps() {
     let moved = "--unbind /sys/bus/pci/devices/0000:01:00.0 /sys/bus/pci/drivers/serial";
     for image in images() {
-        let mut machine = Machine::new(&image);
+        let mut machine = common::machine(&image);
         machine.ports = vec!["port1".into()];
         machine.devices = vec!["pci-serial,bus=port1,id=serial1".into()];
         let report = boot(
@@ -144,7 +144,7 @@ fn an_error_that_a_program_finds_fails_its_step() {
             Step::new("a later step", Action::Expect {}),
         ])
     };
-    let machine = Machine::new(common::first_image());
+    let machine = common::machine(&common::first_image());
     let report = boot(
         &machine,
         &held(Step::new(

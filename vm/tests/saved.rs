@@ -17,7 +17,7 @@ const SETTING: &str = "/proc/sys/kernel/panic_on_oops";
 
 /// Returns a machine with two devices: QEMU saves the registers of only one of them.
 fn machine(image: &Path) -> Machine {
-    let mut machine = Machine::new(image);
+    let mut machine = common::machine(image);
     machine.devices = ["edu", "pci-serial"].map(str::to_owned).to_vec();
     // With KVM, no boot is saved.
     machine.kvm = false;
@@ -47,7 +47,7 @@ fn each_run_starts_with_a_fresh_kernel() {
     for image in images() {
         let machine = machine(&image);
         let boots = Boots::new().unwrap();
-        let boot = Boot::of(&machine, true);
+        let boot = Boot::of(&machine, &steps([registers()]));
         (0..3).for_each(|_| boots.expect(&boot));
         assert_eq!(boots.readiness(&boot), Readiness::Boots);
         let changes = Plan {
@@ -76,13 +76,13 @@ fn each_run_starts_with_a_fresh_kernel() {
             passed(&image, &report);
             assert_eq!(report.ending, Ending::PoweredOff);
             // The early console, which repeats the first lines, is off by then.
-            let boot = |line: &String| line.contains("Run /init as init process");
+            let started = |line: &String| line.contains("Run /init as init process");
             assert_eq!(
-                report.console.iter().filter(|line| boot(line)).count(),
+                report.console.iter().filter(|line| started(line)).count(),
                 1,
                 "the boot is a part of each run"
             );
-            assert_eq!(boots.readiness(&Boot::of(&machine, true)), Readiness::Ready);
+            assert_eq!(boots.readiness(&boot), Readiness::Ready);
         }
         let last = Plan {
             steps: vec![
@@ -106,7 +106,7 @@ fn each_run_starts_with_a_fresh_kernel() {
 fn a_fault_stays_with_its_run() {
     let machine = machine(&first_image());
     let boots = Boots::new().unwrap();
-    (0..4).for_each(|_| boots.expect(&Boot::of(&machine, false)));
+    (0..4).for_each(|_| boots.expect(&Boot::of(&machine, &Plan::default())));
     let crash = steps([write("/proc/sysrq-trigger", "c"), Action::Expect {}]);
     let wrong = steps([read(SETTING, Some("7"))]);
     let right = steps([read(SETTING, Some("0"))]);
@@ -134,7 +134,7 @@ fn a_machine_that_cannot_be_saved_boots_for_each_run() {
     // QEMU refuses to save this device.
     machine.devices = vec!["nvme,serial=test".into()];
     let boots = Boots::new().unwrap();
-    (0..2).for_each(|_| boots.expect(&Boot::of(&machine, false)));
+    (0..2).for_each(|_| boots.expect(&Boot::of(&machine, &Plan::default())));
     let plan = steps([read(SETTING, Some("0"))]);
     for _ in 0..2 {
         assert!(run(&boots, &machine, &plan).passed());
@@ -147,12 +147,12 @@ fn a_machine_that_cannot_be_saved_boots_for_each_run() {
 fn no_boot_is_saved_for_a_single_run() {
     let machine = machine(&first_image());
     let boots = Boots::new().unwrap();
-    let boot = Boot::of(&machine, false);
+    let boot = Boot::of(&machine, &Plan::default());
     boots.expect(&boot);
     assert_eq!(boots.readiness(&boot), Readiness::Ready);
     // A machine that boots differently has its own boot.
     let mut other = machine.clone();
     other.append = vec!["nokaslr".into()];
-    assert_ne!(Boot::of(&other, false), boot);
-    assert_ne!(Boot::of(&machine, true), boot);
+    assert_ne!(Boot::of(&other, &Plan::default()), boot);
+    assert_ne!(Boot::of(&machine, &steps([registers()])), boot);
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use linux_driver_vm::paths::JOB_PATH;
 use linux_driver_vm::protocol::{Job, Record};
-use linux_driver_vm::{Action, Shutdown, SuspendState};
+use linux_driver_vm::{Action, Shutdown, Step};
 
 use crate::kmsg::Log;
 use crate::world::World;
@@ -68,18 +68,10 @@ fn work() -> Result<(), String> {
         World::new(job.aliases, job.asks_host)
             .map_err(|e| format!("the connection to the host: {e}"))?,
     );
-    let sleeps = |action: &Action| {
-        matches!(
-            action,
-            Action::Suspend {
-                state: SuspendState::Mem,
-                test: None
-            }
-        )
-    };
     // After a sleep, a q35 cannot power itself off: its firmware does not set up the needed
     // registers again.
-    let mut how = if job.steps.iter().any(|step| step.action.any(&sleeps)) {
+    let sleeps = |step: &Step| step.action.any(&Action::suspends_to_ram);
+    let mut how = if job.steps.iter().any(sleeps) {
         Shutdown::Reboot
     } else {
         Shutdown::PowerOff

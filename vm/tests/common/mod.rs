@@ -24,6 +24,15 @@ pub fn first_image() -> PathBuf {
     images().swap_remove(0)
 }
 
+/// Returns a machine with this kernel. It boots the unpacked kernel if there is one beside the
+/// image, as in the cache of `cargo xtask`.
+pub fn machine(image: &Path) -> Machine {
+    let mut machine = Machine::new(image);
+    let unpacked = image.with_file_name("vmlinux");
+    machine.unpacked = unpacked.is_file().then_some(unpacked);
+    machine
+}
+
 pub fn init() -> &'static Path {
     static INIT: OnceLock<PathBuf> = OnceLock::new();
     INIT.get_or_init(|| {

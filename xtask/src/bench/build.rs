@@ -18,6 +18,7 @@ use linux_driver_kbuild::sysroot::sysroot;
 use linux_driver_kbuild::toolchain::Toolchain;
 use linux_driver_kbuild::{Builder, DriverCrate, Language};
 use linux_driver_kernels::Kernel;
+use linux_driver_trial::machine;
 use linux_driver_vm::{Machine, Plan};
 use serde::Serialize;
 
@@ -126,9 +127,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         edu_c: check::loaded_size(&c.ko)?,
     };
     figures.extend(bench.warm(rust, c)?);
-    // The bare kernel boots from the same file as in `cargo xtask run`.
-    match kernel.bootable() {
-        Ok(image) => figures.extend(bench.runs(image)?),
+    match machine(&kernel) {
+        Ok(machine) => figures.extend(bench.runs(&machine)?),
         Err(_) => linux_driver_host::progress::say("no image of this kernel: nothing is booted"),
     }
     figures.extend(sizes.figures());
@@ -254,21 +254,20 @@ impl Bench<'_> {
     }
 
     /// Measures `cargo xtask run` with everything built, and the boot of the bare kernel.
-    fn runs(&self, image: &Path) -> Result<[Figure; 2]> {
+    fn runs(&self, machine: &Machine) -> Result<[Figure; 2]> {
         let mut run = self.xtask("run");
         {
             let _step = Progress::start("a first run");
             process::run(&mut run)?;
         }
         let init = linux_driver_vm::init_program::build(&manifest())?;
-        let machine = Machine::new(image);
         let (mut runs, mut boots) = (Vec::new(), Vec::new());
         for round in 1..=self.rounds() {
             let _step = self.step("boots and runs", round, self.rounds());
-            let report = linux_driver_vm::run(&machine, &Plan::default(), &init, &mut |_| {})?;
+            let report = linux_driver_vm::run(machine, &Plan::default(), &init, &mut |_| {})?;
             boots.push(report.boot_seconds.ok_or_else(|| {
                 Error::new(
-                    image.display(),
+                    machine.kernel.display(),
                     "a kernel that boots",
                     report.last_lines(),
                     "see its last messages",

@@ -12,9 +12,11 @@ use linux_driver_check as check;
 use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, output, packages};
 use linux_driver_kbuild::DriverCrate;
+use linux_driver_kernels::Kernel;
+use linux_driver_trial::machine;
 use linux_driver_vm::paths::GUEST_PATH;
 use linux_driver_vm::{
-    Action, Device, GuestFile, Machine, Outcome as StepOutcome, Plan, Report, Step, init_program,
+    Action, Device, GuestFile, Outcome as StepOutcome, Plan, Report, Step, init_program,
 };
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +115,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     packages::require(&needs::to_boot(), install)?;
     let kernel = args.kernel.kernel(&cache, install)?;
-    let image = kernel.bootable()?;
+    // Check this before the builds.
+    kernel.bootable()?;
     let builder = builder(&cache, &kernel, install)?;
     let built = |features: &[String]| -> Result<[Driver; 2]> {
         let built = |package, name, prefix| -> Result<Driver> {
@@ -129,8 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let [rust, c] = built(&[])?;
     let bench = Bench {
         args,
-        image,
-        release: &kernel.release,
+        kernel: &kernel,
         init: init_program::build(&manifest())?,
         guest: init_program::build_guest(&manifest())?,
     };
@@ -168,8 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 
 struct Bench<'a> {
     args: &'a Args,
-    image: &'a Path,
-    release: &'a str,
+    kernel: &'a Kernel,
     init: PathBuf,
     guest: PathBuf,
 }
@@ -181,7 +182,7 @@ impl Bench<'_> {
         let [first, second] = order;
         let _step = Progress::start(format!(
             "{} before {} in {}{how}",
-            first.name, second.name, self.release
+            first.name, second.name, self.kernel.release
         ));
         let mut words = vec!["bench".to_owned()];
         for driver in order {
@@ -218,7 +219,7 @@ impl Bench<'_> {
     fn allocations(&self, driver: &Driver) -> Result<Figure> {
         let _step = Progress::start(format!(
             "allocations of {} in {}",
-            driver.name, self.release
+            driver.name, self.kernel.release
         ));
         let device: Device = "pci:1234:11e8".parse().map_err(|e| {
             Error::new(
@@ -243,7 +244,7 @@ impl Bench<'_> {
     fn registering(&self, driver: &Driver) -> Result<Figure> {
         let _step = Progress::start(format!(
             "allocations of {}, registering, in {}",
-            driver.name, self.release
+            driver.name, self.kernel.release
         ));
         self.count(driver, &[], Vec::new(), driver.load(), "a registration")
     }
@@ -287,7 +288,7 @@ impl Bench<'_> {
 
     /// Boots a machine that counts instructions, with the modules of these drivers.
     fn boot(&self, drivers: &[&Driver], devices: &[&str], steps: Vec<Step>) -> Result<Report> {
-        let mut machine = Machine::new(self.image);
+        let mut machine = machine(self.kernel)?;
         machine.devices = devices.iter().map(|&device| device.to_owned()).collect();
         machine.cpus = 1;
         machine.kvm = false;
