@@ -5,7 +5,9 @@
 //!
 //! The kernel may refuse a call, but only with an error that has a possible reason. The storm ends
 //! when each process has made its calls and the device was unbound and bound `--times` times (3
-//! without this option). So a fast machine tests no less than a slow one.
+//! without this option). So a fast machine tests no less than a slow one. A failed `open` is not
+//! counted as a call. The device stays bound until the processes have made a random number of
+//! calls, so that it is used before it is unbound again.
 
 use std::fs;
 use std::io;
@@ -51,36 +53,51 @@ const USING: [i32; 15] = [
 const MOVING: [i32; 4] = [libc::ENODEV, libc::EBUSY, libc::ENOENT, libc::EAGAIN];
 /// The maximum time in milliseconds that the device stays unbound while the others use it.
 const PAUSE: usize = 3;
+/// The maximum time that a process without an open file waits after `open` has failed, as a multiple
+/// of the time that `open` took. So the device's driver gets a share of the processors on any kernel.
+const GONE: usize = 16;
+/// The interval between two looks at the number of calls.
+const LOOK: Duration = Duration::from_millis(1);
+/// The time without a call after which the device is unbound again.
+const QUIET: Duration = Duration::from_millis(300);
 /// The default of `--times`.
 const TIMES: u64 = 3;
-/// The time limit for the storm.
+/// The time limit for the next call of any process, and for the next unbind and bind.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The time limit for the driver to bind the device again at the end.
 const BACK: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
-    let processes: u64 = args.option("--processes")?.unwrap_or(4);
+    let processes: usize = args.option("--processes")?.unwrap_or(4);
     let calls: u64 = args.option("--calls")?.unwrap_or(1000);
     let seed: u64 = args.option("--seed")?.unwrap_or(1);
     let moving = args.pair("--unbind")?;
     let times: u64 = args.option("--times")?.unwrap_or(TIMES);
     let path: String = args.next("the path")?;
     args.end()?;
-    let enough = Enough::new()?;
-    if moving.is_none() {
-        enough.say();
-    }
+    let shared = Shared::new(processes)?;
+    shared.order(if moving.is_some() {
+        Order::GoOn
+    } else {
+        Order::Calls
+    });
     let mut children = Vec::new();
     for number in 0..processes {
-        let seed = seed.wrapping_add(number << 32);
-        children.push(fork(|| {
-            use_it(&path, calls, &enough, &mut Random::new(seed))
-        })?);
+        let seed = seed.wrapping_add((number as u64) << 32);
+        let of = Process {
+            path: &path,
+            calls,
+            shared: &shared,
+            number,
+        };
+        children.push(fork(|| of.run(&mut Random::new(seed)))?);
     }
+    // Twice the number of calls that each time of the device has on average.
+    let most = 2 * calls.saturating_mul(processes as u64) / times.max(1);
     let mut moved = 0;
     let mut wrong = Vec::new();
     let mut random = Random::new(!seed);
-    let start = Instant::now();
+    let (mut last_call, mut last_move) = (Instant::now(), Instant::now());
     while !children.is_empty() {
         let mut running = Vec::new();
         for child in children {
@@ -91,21 +108,37 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             }
         }
         children = running;
-        match moving {
-            Some((device, driver)) => moved += cycle(device, driver, &mut random)?,
-            None => std::thread::sleep(Duration::from_millis(1)),
+        let more = random.next() % (most + 1);
+        if shared.wait_for_calls(more) {
+            last_call = Instant::now();
         }
-        if moved >= times || !wrong.is_empty() || start.elapsed() >= LIMIT {
-            enough.say();
+        if let Some((device, driver)) = moving {
+            let done = cycle(device, driver, &mut random)?;
+            if done > 0 {
+                last_move = Instant::now();
+            }
+            moved += done;
+            if moved < times && last_move.elapsed() >= LIMIT {
+                wrong.push(format!(
+                    "the device was unbound and bound only {moved} times, not {times}"
+                ));
+            }
+        }
+        if !children.is_empty() && last_call.elapsed() >= LIMIT {
+            let made = shared.calls();
+            wrong.push(format!("no process made a call after the first {made}"));
+        }
+        if !wrong.is_empty() {
+            shared.order(Order::Stop);
+            wait(children)?;
+            break;
+        }
+        if moved >= times {
+            shared.order(Order::Calls);
         }
     }
     if let Some((device, driver)) = moving {
         bound_again(device, driver)?;
-        if moved < times {
-            wrong.push(format!(
-                "the device was unbound and bound only {moved} times, not {times}"
-            ));
-        }
     }
     if !wrong.is_empty() {
         return Err(Failure::new(wrong.join(", ")));
@@ -115,48 +148,124 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     ))
 }
 
-/// A word in memory that all processes share. It is set when they may end.
-struct Enough(Area);
+/// The time at which a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// A process goes on until there is another order.
+    GoOn,
+    /// A process ends when it has made its calls.
+    Calls,
+    /// A process ends at once.
+    Stop,
+}
 
-impl Enough {
-    fn new() -> Result<Self> {
+/// Memory that all processes share: a word with the order, and one for each process with the number
+/// of calls that it made.
+struct Shared {
+    area: Area,
+    processes: usize,
+}
+
+impl Shared {
+    /// The size of a word.
+    const WORD: usize = 4;
+
+    fn new(processes: usize) -> Result<Self> {
         // A shared mapping of this file is memory that a child shares with its parent.
         let path = "/dev/zero";
         let zero = file::open(path).map_err(failed(path))?;
         let both = libc::PROT_READ | libc::PROT_WRITE;
-        Area::of(&zero, PAGE, both, libc::MAP_SHARED, 0)
-            .map(Self)
-            .map_err(|errno| failed("mmap")(io::Error::from_raw_os_error(errno)))
+        let length = ((processes + 1) * Self::WORD).next_multiple_of(PAGE);
+        let area = Area::of(&zero, length, both, libc::MAP_SHARED, 0)
+            .map_err(|errno| failed("mmap")(io::Error::from_raw_os_error(errno)))?;
+        Ok(Self { area, processes })
     }
 
-    fn say(&self) {
-        self.0.write(0, 1);
+    fn order(&self, order: Order) {
+        self.area.write(0, order as u32);
     }
 
-    fn said(&self) -> bool {
-        self.0.read(0) != 0
+    /// Returns whether a process that has made this many of its calls ends.
+    fn ends(&self, made: u32, calls: u64) -> bool {
+        let order = self.area.read(0);
+        order == Order::Stop as u32 || order == Order::Calls as u32 && u64::from(made) >= calls
+    }
+
+    fn made(&self, number: usize, made: u32) {
+        self.area.write((number + 1) * Self::WORD, made);
+    }
+
+    /// Returns the number of calls of all processes.
+    fn calls(&self) -> u64 {
+        let made = |number| u64::from(self.area.read((number + 1) * Self::WORD));
+        (0..self.processes).map(made).sum()
+    }
+
+    /// Waits until the processes have made this many more calls, or make none for some time.
+    /// Returns whether they made any.
+    fn wait_for_calls(&self, more: u64) -> bool {
+        let before = self.calls();
+        let mut last = (before, Instant::now());
+        loop {
+            std::thread::sleep(LOOK);
+            let calls = self.calls();
+            if calls > last.0 {
+                last = (calls, Instant::now());
+            }
+            if calls - before >= more || last.1.elapsed() >= QUIET {
+                return calls > before;
+            }
+        }
     }
 }
 
-/// Runs one of the processes. Errors go to the standard error, which all processes share.
-fn use_it(path: &str, calls: u64, enough: &Enough, random: &mut Random) -> Result<()> {
-    let mut held: Vec<fs::File> = Vec::new();
-    let mut buffer = [0u8; 256];
-    let mut made = 0;
-    while made < calls || !enough.said() {
-        made += 1;
+/// One of the processes.
+struct Process<'a> {
+    path: &'a str,
+    calls: u64,
+    shared: &'a Shared,
+    number: usize,
+}
+
+impl Process<'_> {
+    /// Uses the file until the process ends. Errors go to the standard error, which all processes
+    /// share.
+    fn run(&self, random: &mut Random) -> Result<()> {
+        let mut held: Vec<fs::File> = Vec::new();
+        let mut made = 0;
+        while !self.shared.ends(made, self.calls) {
+            let start = Instant::now();
+            if self.one(&mut held, random)? {
+                made += 1;
+                self.shared.made(self.number, made);
+            } else if held.is_empty() {
+                std::thread::sleep(start.elapsed() * random.below(GONE) as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one call. Returns `false` if the file cannot be opened.
+    fn one(&self, held: &mut Vec<fs::File>, random: &mut Random) -> Result<bool> {
+        let mut buffer = [0u8; 256];
         let address = buffer.as_mut_ptr() as u64;
         let length = random.next() % buffer.len() as u64;
         let choice = random.below(8);
         if held.is_empty() || choice == 0 {
-            match file::open(path) {
-                Ok(file) => held.push(file),
-                Err(error) => allowed("open", error.raw_os_error().unwrap_or(0), &OPENING)?,
-            }
+            let opened = match file::open(self.path) {
+                Ok(file) => {
+                    held.push(file);
+                    true
+                }
+                Err(error) => {
+                    allowed("open", error.raw_os_error().unwrap_or(0), &OPENING)?;
+                    false
+                }
+            };
             if held.len() > 16 {
                 held.remove(0);
             }
-            continue;
+            return Ok(opened);
         }
         let at = random.below(held.len());
         let outcome = match choice {
@@ -178,8 +287,8 @@ fn use_it(path: &str, calls: u64, enough: &Enough, random: &mut Random) -> Resul
             Ok(_) => {}
             Err(errno) => allowed("a call", errno, &USING)?,
         }
+        Ok(true)
     }
-    Ok(())
 }
 
 fn allowed(what: &str, errno: i32, by: &[i32]) -> Result<()> {
@@ -242,6 +351,17 @@ fn fork(work: impl FnOnce() -> Result<()>) -> Result<libc::pid_t> {
     }
 }
 
+/// Waits until all these children have ended.
+fn wait(mut children: Vec<libc::pid_t>) -> Result<()> {
+    while let Some(&child) = children.last() {
+        match ended(child)? {
+            Some(_) => drop(children.pop()),
+            None => std::thread::sleep(LOOK),
+        }
+    }
+    Ok(())
+}
+
 /// Returns the exit code of a child, if it has ended. A signal counts as code 256 and more.
 fn ended(child: libc::pid_t) -> Result<Option<i32>> {
     let mut status = 0;
@@ -263,12 +383,53 @@ mod tests {
         allowed("open", libc::ENODEV, &OPENING).unwrap();
         let failure = allowed("open", libc::ENOMEM, &OPENING).unwrap_err();
         assert_eq!(failure.errno, Some(libc::ENOMEM));
-        let enough = Enough::new().unwrap();
-        enough.say();
-        use_it("/dev/null", 500, &enough, &mut Random::new(3)).unwrap();
+    }
+
+    fn process<'a>(path: &'a str, shared: &'a Shared) -> Process<'a> {
+        Process {
+            path,
+            calls: 500,
+            shared,
+            number: 1,
+        }
+    }
+
+    #[test]
+    fn a_process_ends_after_its_calls() {
+        let shared = Shared::new(2).unwrap();
+        shared.order(Order::Calls);
+        process("/dev/null", &shared)
+            .run(&mut Random::new(3))
+            .unwrap();
+        assert_eq!(shared.calls(), 500);
+        assert!(!shared.wait_for_calls(1), "no process runs");
         assert!(
-            use_it("/", 500, &enough, &mut Random::new(3)).is_err(),
+            process("/", &shared).run(&mut Random::new(3)).is_err(),
             "EISDIR is none that a device gives"
         );
+    }
+
+    #[test]
+    fn a_failed_open_is_not_counted() {
+        let shared = Shared::new(2).unwrap();
+        let absent = process("/no/such/file", &shared);
+        let (mut held, mut random) = (Vec::new(), Random::new(3));
+        assert!(!absent.one(&mut held, &mut random).unwrap());
+        assert!(held.is_empty());
+        // Without the order to stop, such a process would wait for its device.
+        shared.order(Order::Stop);
+        absent.run(&mut random).unwrap();
+        assert_eq!(shared.calls(), 0);
+    }
+
+    #[test]
+    fn processes_go_on_until_the_device_was_moved_often_enough() {
+        let shared = Shared::new(2).unwrap();
+        assert!(!shared.ends(501, 500));
+        shared.order(Order::Calls);
+        assert!(shared.ends(500, 500));
+        assert!(!shared.ends(499, 500));
+        shared.order(Order::Stop);
+        assert!(shared.ends(0, 500));
     }
 }
