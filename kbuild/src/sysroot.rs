@@ -5,7 +5,7 @@
 //! GOT: it does not fit these kernels. `compiler_builtins` is an empty crate: the kernel has its
 //! functions (`memcpy`) or does not want them (floating point).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_host::cache::Key;
@@ -59,18 +59,43 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
             .arg(lib.join("libcore-kernel.rlib"))
             .arg(&source);
         process::run(&mut core)?;
-        let builtins = staging.join("compiler_builtins.rs");
-        fs::write(&builtins, COMPILER_BUILTINS)?;
-        let mut stub = rlib(toolchain, target, "compiler_builtins");
-        stub.arg("--sysroot")
-            .arg(staging)
-            .arg("-o")
-            .arg(lib.join("libcompiler_builtins-kernel.rlib"))
-            .arg(&builtins);
-        process::run(&mut stub).map(drop)
+        compiler_builtins(
+            toolchain,
+            target,
+            staging,
+            &lib.join("libcompiler_builtins-kernel.rlib"),
+        )
     });
     drop(step);
     place
+}
+
+/// Compiles the empty crate against the `core` of this sysroot.
+///
+/// The result is the same in each folder. A crate's hash covers the paths of its files, and cargo
+/// does not compile the crates that depend on it again when only the hash changes: rustc then no
+/// longer finds them.
+fn compiler_builtins(
+    toolchain: &Toolchain,
+    target: &Target,
+    sysroot: &Path,
+    rlib_file: &Path,
+) -> Result<()> {
+    let dir = fs::tempdir()?;
+    let source = dir.path().join("compiler_builtins.rs");
+    fs::write(&source, COMPILER_BUILTINS)?;
+    let mut rustc = rlib(toolchain, target, "compiler_builtins");
+    rustc
+        .arg(format!(
+            "--remap-path-prefix={}=/linux-driver",
+            dir.path().display()
+        ))
+        .arg("--sysroot")
+        .arg(sysroot)
+        .arg("-o")
+        .arg(rlib_file)
+        .arg(&source);
+    process::run(&mut rustc).map(drop)
 }
 
 /// Returns rustc with the arguments that both crates of the sysroot are compiled with.
@@ -90,4 +115,30 @@ fn key(toolchain: &Toolchain, target: &Target) -> Key {
         .with(target.triple)
         .with(COMPILER_BUILTINS);
     target.core_flags().iter().fold(key, Key::with)
+}
+
+#[cfg(test)]
+mod tests {
+    use linux_driver_host::packages::Install;
+
+    use super::*;
+
+    #[test]
+    fn the_crate_is_the_same_in_each_folder() {
+        let toolchain = Toolchain::find(Install::Refused).unwrap();
+        let mut rustc = Command::new(&toolchain.rustc);
+        let sysroot = process::run(rustc.args(["--print", "sysroot"])).unwrap();
+        // The toolchain has a `core` for the host.
+        let target = Target {
+            triple: "x86_64-unknown-linux-gnu",
+            flags: Vec::new(),
+        };
+        let made = || {
+            let dir = fs::tempdir().unwrap();
+            let file = dir.path().join("lib.rlib");
+            compiler_builtins(&toolchain, &target, Path::new(sysroot.trim()), &file).unwrap();
+            std::fs::read(file).unwrap()
+        };
+        assert!(made() == made());
+    }
 }
