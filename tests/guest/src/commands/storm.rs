@@ -53,8 +53,9 @@ const USING: [i32; 15] = [
 const MOVING: [i32; 4] = [libc::ENODEV, libc::EBUSY, libc::ENOENT, libc::EAGAIN];
 /// The maximum time in milliseconds that the device stays unbound while the others use it.
 const PAUSE: usize = 3;
-/// The maximum time that a process without an open file waits after `open` has failed, as a multiple
-/// of the time that `open` took. So the device's driver gets a share of the processors on any kernel.
+/// The maximum time that a process without an open file waits after `open` has failed, as a
+/// multiple of the time that `open` took. So the device's driver gets a share of the processors on
+/// any kernel.
 const GONE: usize = 16;
 /// The interval between two looks at the number of calls.
 const LOOK: Duration = Duration::from_millis(1);
