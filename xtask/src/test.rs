@@ -161,8 +161,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     packages::require(&args.needs(&cache)?, install)?;
     Toolchain::find(install)?;
-    let kernels = args.kernels(&cache, install)?;
     let wanted = |part| args.wants(part);
+    // Kernels take minutes to download. In this time, cargo compiles the crates that need no kernel.
+    let compiled = wanted(Part::Crates)
+        .then(|| Running::start(cargo_test(&cache).args(["--no-run", "--quiet"])));
+    let compiled = compiled.transpose()?;
+    let kernels = args.kernels(&cache, install)?;
+    if let Some(compiled) = compiled {
+        // An error occurs again when the tests run, where it counts as a failure.
+        let _ = compiled.wait()?;
+    }
     let mut count = Count::default();
     let mut took = Vec::new();
     // The crates' tests wait a lot: for cargo's lock, for a download, for a single long test. So
@@ -404,6 +412,17 @@ fn named_tests() -> Result<Vec<String>> {
     Ok(names.into_iter().collect())
 }
 
+/// Returns `cargo test` for the workspace's default members, which need no kernel.
+fn cargo_test(cache: &Cache) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["test", "--manifest-path"])
+        .arg(manifest())
+        .env("LINUX_DRIVER_CACHE", cache.root())
+        .stdin(Stdio::null());
+    cargo
+}
+
 /// Runs `cargo test` over the whole workspace, and then the tests that have to be named. Variables
 /// name the kernels for the tests.
 ///
@@ -446,20 +465,13 @@ fn crates(
         .map(|name| format!("--test={name}"))
         .collect();
     for tests in [&[][..], &named[..]] {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .args(["test", "--workspace", "--no-fail-fast"])
-            .args(tests)
-            .arg("--manifest-path")
-            .arg(manifest());
+        let mut cargo = cargo_test(cache);
+        cargo.args(["--workspace", "--no-fail-fast"]).args(tests);
         cargo
             .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
             .env("LINUX_DRIVER_TEST_IMAGES", &to_boot)
             // The image of a stock kernel contains its type information too.
             .env("LINUX_DRIVER_TEST_BTF", &with_btf);
-        cargo
-            .env("LINUX_DRIVER_CACHE", cache.root())
-            .stdin(Stdio::null());
         if let Some(printed) = printed {
             cargo
                 .stdout(printed.try_clone()?)
