@@ -18,19 +18,22 @@ pub struct Programs {
 
 impl Programs {
     /// Builds the programs. Builds the one for user space only if a step of a driver needs it.
+    /// `manifest` is the `Cargo.toml` of linux-driver's workspace, and `target` the target folder,
+    /// if it is not the workspace's own.
     ///
     /// # Errors
     ///
     /// Fails if cargo cannot build them.
     pub fn build<'a>(
         manifest: &Path,
+        target: Option<&Path>,
         drivers: impl IntoIterator<Item = &'a Settings>,
     ) -> Result<Self> {
         let guest = drivers.into_iter().any(Settings::runs_programs);
         Ok(Self {
-            init: init_program::build(manifest)?,
+            init: init_program::build(manifest, target)?,
             guest: guest
-                .then(|| init_program::build_guest(manifest))
+                .then(|| init_program::build_guest(manifest, target))
                 .transpose()?,
         })
     }

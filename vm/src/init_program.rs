@@ -14,19 +14,25 @@ const NAME: &str = "linux-driver-init";
 /// The name of the package with the programs that `exec` and `spawn` run, and of its binary.
 const GUEST: &str = "linux-driver-guest";
 
-/// Builds the program and returns its path. `manifest` is the `Cargo.toml` of the workspace. Builds
-/// only what has changed.
-pub fn build(manifest: &Path) -> Result<PathBuf> {
-    build_static(manifest, env!("CARGO_PKG_NAME"), NAME)
+/// Builds the program and returns its path. `manifest` is the `Cargo.toml` of linux-driver's
+/// workspace, and `target` the target folder, if it is not the workspace's own. Builds only what has
+/// changed.
+pub fn build(manifest: &Path, target: Option<&Path>) -> Result<PathBuf> {
+    build_static(manifest, target, env!("CARGO_PKG_NAME"), NAME)
 }
 
 /// Builds the program that `exec` and `spawn` run, and returns its path. A plan with such steps has
 /// this program at [`GUEST_PATH`](crate::paths::GUEST_PATH).
-pub fn build_guest(manifest: &Path) -> Result<PathBuf> {
-    build_static(manifest, GUEST, GUEST)
+pub fn build_guest(manifest: &Path, target: Option<&Path>) -> Result<PathBuf> {
+    build_static(manifest, target, GUEST, GUEST)
 }
 
-fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
+fn build_static(
+    manifest: &Path,
+    target: Option<&Path>,
+    package: &str,
+    name: &str,
+) -> Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args([
         "rustc",
@@ -35,6 +41,9 @@ fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
         "--message-format=json-render-diagnostics",
     ]);
     command.arg("--manifest-path").arg(manifest);
+    if let Some(target) = target {
+        command.arg("--target-dir").arg(target);
+    }
     command.args(["--package", package, "--bin", name]);
     command.args(["--", "-Ctarget-feature=+crt-static", "-Cstrip=symbols"]);
     // The user's own flags are for the user's processor (`-Ctarget-cpu=native`). This program runs

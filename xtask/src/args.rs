@@ -2,7 +2,6 @@
 //! Arguments that several commands share: the choice of kernel and driver, and `--install`.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use clap::Args;
 use linux_driver_host::packages::{self, Install};
@@ -11,6 +10,7 @@ use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::{Builder, DriverCrate};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 
+use crate::folders::{is_outside, project, workspace};
 use crate::needs;
 
 /// The default driver in the folder of this repository.
@@ -31,8 +31,8 @@ pub(crate) struct KernelArgs {
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct DriverArgs {
     /// The driver: a crate of the workspace, or a folder of samples/ or tests/c-drivers/ with a
-    /// Kbuild file [default: the driver in whose folder the command runs; in the repository's own
-    /// folder, edu]
+    /// Kbuild file [default: the driver in whose folder the command runs; in the folder of
+    /// linux-driver's repository, edu]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) package: Option<String>,
     /// The Cargo.toml of a driver outside of this repository
@@ -59,74 +59,6 @@ impl InstallArgs {
             Install::Refused
         }
     }
-}
-
-/// The checkout in which this program was compiled. In a copy of the checkout, the variable makes
-/// cargo compile the program again.
-const COMPILED_IN: (&str, Option<&str>) = (
-    env!("CARGO_MANIFEST_DIR"),
-    option_env!("LINUX_DRIVER_CHECKOUT"),
-);
-/// The checkout with which this program works, once it is found.
-static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
-
-/// Returns the folder of this workspace.
-pub(crate) fn workspace() -> PathBuf {
-    let found = WORKSPACE.get().map(PathBuf::as_path);
-    let compiled = Path::new(COMPILED_IN.0);
-    found
-        .unwrap_or(compiled.parent().unwrap_or(compiled))
-        .to_owned()
-}
-
-/// Finds the folder of this workspace. Must be called first, because every command uses files of
-/// the workspace.
-pub(crate) fn find_workspace() -> Result<()> {
-    let compiled = Path::new(COMPILED_IN.0);
-    let dir = workspace_of(
-        std::env::current_exe().ok().as_deref(),
-        compiled.parent().unwrap_or(compiled),
-    )?;
-    WORKSPACE.get_or_init(|| dir);
-    Ok(())
-}
-
-/// Returns the workspace whose target folder contains the program `exe`, or else the one in which
-/// it was compiled.
-fn workspace_of(exe: Option<&Path>, compiled: &Path) -> Result<PathBuf> {
-    let is_workspace = |dir: &Path| {
-        let parts = [
-            "Cargo.toml",
-            "xtask/Cargo.toml",
-            "sys/needed.toml",
-            "headers/kernels.toml",
-        ];
-        parts.iter().all(|part| dir.join(part).is_file())
-    };
-    let around = exe
-        .into_iter()
-        .flat_map(Path::ancestors)
-        .find(|dir| is_workspace(dir));
-    if let Some(dir) = around {
-        return Ok(dir.to_owned());
-    }
-    if is_workspace(compiled) {
-        return Ok(compiled.to_owned());
-    }
-    Err(Error::new(
-        exe.unwrap_or(Path::new("xtask")).display(),
-        format_args!(
-            "{}, the checkout of linux-driver in which this program was compiled: the program uses its sources",
-            compiled.display()
-        ),
-        "the folder is missing or incomplete",
-        "clone the repository to a permanent place, and run `cargo xtask` there, or `cargo install --path xtask` for use from anywhere",
-    ))
-}
-
-/// Returns the path of this workspace's manifest.
-pub(crate) fn manifest() -> PathBuf {
-    workspace().join("Cargo.toml")
 }
 
 /// Rejects a kernel that is built here, because nobody else uses its ABI.
@@ -196,12 +128,12 @@ impl DriverArgs {
         let source = match (&self.manifest_path, &self.package) {
             (Some(manifest), package) => DriverCrate::find(manifest, package.as_deref())?,
             (None, Some(package)) => Self::named(package)?,
-            (None, None) => Self::at_hand(&fs::current_dir()?, &workspace())?,
+            (None, None) => Self::at_hand(&fs::current_dir()?, &project())?,
         };
         Ok(source.with_features(&self.features))
     }
 
-    /// Returns a driver of the workspace around the current folder, or else of this one.
+    /// Returns a driver of the workspace around the current folder, or else of the project.
     fn named(package: &str) -> Result<DriverCrate> {
         let here = fs::current_dir()?;
         let manifest = here
@@ -210,7 +142,35 @@ impl DriverArgs {
             .find(|path| path.is_file());
         let of_here =
             manifest.and_then(|manifest| DriverCrate::find(&manifest, Some(package)).ok());
-        of_here.map_or_else(|| DriverCrate::find(&self::manifest(), Some(package)), Ok)
+        of_here.map_or_else(
+            || DriverCrate::find(&project().join(MANIFEST), Some(package)),
+            Ok,
+        )
+    }
+
+    /// Returns the driver that commands in the workspace's own folder mean: `edu` in the repository
+    /// of linux-driver. In another one it is the driver in that folder, or else the only one.
+    fn default_of(manifest: &Path) -> Result<DriverCrate> {
+        if !is_outside() {
+            return DriverCrate::find(manifest, Some(DEFAULT_DRIVER));
+        }
+        let mut all = DriverCrate::all(manifest)?;
+        let root = manifest.parent();
+        if let Some(at) = all
+            .iter()
+            .position(|driver| Some(driver.dir.as_path()) == root)
+        {
+            return Ok(all.swap_remove(at));
+        }
+        match all.len() {
+            1 => Ok(all.swap_remove(0)),
+            count => Err(Error::new(
+                manifest.display(),
+                "one driver, or a name",
+                format_args!("{count} drivers"),
+                "run it in the driver's folder, or name the driver with -p",
+            )),
+        }
     }
 
     /// Returns the driver whose folder contains `dir`.
@@ -218,10 +178,15 @@ impl DriverArgs {
         let workspace = workspace
             .canonicalize()
             .unwrap_or_else(|_| workspace.to_owned());
+        // The program that runs this is not a driver.
+        let dir = match dir.strip_prefix(workspace.join("xtask")) {
+            Ok(_) => &workspace,
+            Err(_) => dir,
+        };
         for dir in dir.ancestors() {
             let manifest = dir.join(MANIFEST);
             if dir == workspace {
-                return DriverCrate::find(&manifest, Some(DEFAULT_DRIVER));
+                return Self::default_of(&manifest);
             }
             if manifest.is_file() {
                 return DriverCrate::find(&manifest, None);
@@ -247,90 +212,4 @@ const MANIFEST: &str = "Cargo.toml";
 pub(crate) fn builder(cache: &Cache, kernel: &Kernel, install: Install) -> Result<Builder> {
     let kbuild = Kbuild::of(kernel)?;
     Ok(Builder::new(cache.clone(), kbuild, install))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn checkout(dir: &Path) {
-        for file in [
-            "Cargo.toml",
-            "xtask/Cargo.toml",
-            "sys/needed.toml",
-            "headers/kernels.toml",
-        ] {
-            let path = dir.join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-    }
-
-    #[test]
-    fn the_workspace_is_that_of_the_program_or_where_it_was_compiled() {
-        let dir = tempfile::tempdir().unwrap();
-        let (old, copy) = (dir.path().join("old"), dir.path().join("copy"));
-        checkout(&old);
-        checkout(&copy);
-        let of = |exe: &Path| workspace_of(Some(exe), &old);
-        assert_eq!(of(&old.join("target/debug/xtask")).unwrap(), old);
-        assert_eq!(of(&copy.join("target/debug/xtask")).unwrap(), copy);
-        // The program was installed elsewhere.
-        let installed = dir.path().join("bin/xtask");
-        assert_eq!(of(&installed).unwrap(), old);
-        // The checkout from which it was installed is gone.
-        fs::remove_file(old.join("sys/needed.toml")).unwrap();
-        let error = of(&installed).unwrap_err().to_string();
-        assert!(
-            error.contains(old.to_str().unwrap()) && error.contains("cargo install --path"),
-            "{error}"
-        );
-    }
-
-    /// Checks that a copy of the checkout, with its target folder, does not work in the old one.
-    #[test]
-    fn files_that_use_compiled_in_paths_are_compiled_again_in_a_copy() {
-        let compiled = COMPILED_IN.1.map(Path::new);
-        let here = Path::new(COMPILED_IN.0).parent();
-        assert!(
-            compiled
-                .zip(here)
-                .is_some_and(|(a, b)| a.join("xtask") == b.join("xtask")),
-            "{COMPILED_IN:?}"
-        );
-        let mut seen = 0;
-        let mut folders = vec![workspace()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).unwrap() {
-                let path = entry.unwrap().path();
-                let name = path.file_name().unwrap().to_str().unwrap();
-                if path.is_dir() {
-                    if name != "target" && !name.starts_with('.') {
-                        folders.push(path);
-                    }
-                    continue;
-                }
-                if path.extension().is_none_or(|end| end != "rs") {
-                    continue;
-                }
-                let text = fs::read_to_string(&path).unwrap();
-                let compiles_in = |name: &str| text.contains(&format!("env!(\"CARGO_{name}"));
-                if ["MANIFEST_DIR", "TARGET_TMPDIR", "BIN_EXE"]
-                    .iter()
-                    .any(|name| compiles_in(name))
-                {
-                    let path = path.display();
-                    let line = "const _: Option<&str> = option_env!(\"LINUX_DRIVER_CHECKOUT\");";
-                    assert!(
-                        text.contains("option_env!(\"LINUX_DRIVER_CHECKOUT\")"),
-                        "{path}: add `{line}`"
-                    );
-                    seen += 1;
-                }
-            }
-        }
-        assert!(seen > 10, "{seen}");
-    }
 }

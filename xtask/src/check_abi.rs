@@ -17,7 +17,8 @@ use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, fs};
 
 use crate::Outcome;
-use crate::args::{InstallArgs, workspace};
+use crate::args::InstallArgs;
+use crate::folders::workspace;
 
 pub(crate) use self::output::{Format, summarize};
 use self::subjects::Book;

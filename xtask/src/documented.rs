@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use super::Cli;
-use crate::args::workspace;
+use crate::folders::workspace;
 
 /// The start of a command, wherever it is named.
 const START: &str = "cargo xtask ";

@@ -4,7 +4,8 @@
 use linux_driver_host::{Cache, Result, output};
 
 use crate::Outcome;
-use crate::args::{InstallArgs, KernelArgs, builder, workspace};
+use crate::args::{InstallArgs, KernelArgs, builder};
+use crate::folders::workspace;
 
 /// Print the environment in which plain cargo (or an editor) checks the driver crates against a
 /// kernel

@@ -9,8 +9,8 @@ use linux_driver_abi::history::History;
 use linux_driver_host::{Result, output};
 
 use crate::Outcome;
-use crate::args::workspace;
 use crate::build::print_json;
+use crate::folders::workspace;
 
 /// Explain a name of C: the kernels that have it, its location in each, and its name in the safe
 /// layer

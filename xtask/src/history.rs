@@ -20,8 +20,9 @@ use linux_driver_kernels::archive::{Archive, Held, flavour_of};
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::args::{catalogue, workspace};
+use crate::args::catalogue;
 use crate::build::print_json;
+use crate::folders::workspace;
 
 /// Work with the history of kernels: list its kernels, or add one
 ///

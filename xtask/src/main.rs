@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The command line of linux-driver: `cargo xtask COMMAND`. Each command has its own file. `args`
-//! holds the shared arguments.
+//! holds the shared arguments, and `folders` the folders that the commands work with.
 //!
 //! Exit codes: 0 if all went well, 1 if the driver or the kernel failed, 2 if it could not be
 //! tried.
@@ -20,9 +20,11 @@ mod documented;
 mod env;
 mod explain;
 mod fetch;
+mod folders;
 mod history;
 mod kernels;
 mod needs;
+mod new;
 mod program;
 mod run;
 mod snapshot;
@@ -50,6 +52,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Args),
     Build(build::Args),
     Run(run::Args),
     Test(test::Args),
@@ -80,7 +83,7 @@ enum Outcome {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = process::watch_signals()
-        .and_then(|()| args::find_workspace())
+        .and_then(|()| folders::find())
         .and_then(|()| run(cli.command));
     let outcome = outcome.and_then(|outcome| output::written().map(|()| outcome));
     match outcome {
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Outcome> {
     match command {
+        Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),

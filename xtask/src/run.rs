@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use linux_driver_host::{Cache, Error, Result, output, packages};
 
-use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
+use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder};
 use crate::build::print_json;
+use crate::folders::{manifest, programs_target};
 use crate::{Outcome, needs};
 use linux_driver_trial::debugger::Session;
 use linux_driver_trial::{Programs, Settings, Trial};
@@ -98,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         ));
     }
     let build = builder(&cache, &kernel, install)?.build(&source)?;
-    let programs = Programs::build(&manifest(), [&settings])?;
+    let programs = Programs::build(&manifest(), programs_target().as_deref(), [&settings])?;
     let trial = Trial {
         source: &source,
         settings: &settings,

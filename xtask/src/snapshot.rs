@@ -20,7 +20,8 @@ use linux_driver_kernels::{Kernel, RUNNING};
 pub(crate) use read::{record, snapshot};
 
 use crate::Outcome;
-use crate::args::{InstallArgs, KernelArgs, builder, catalogue, must_be_stock, workspace};
+use crate::args::{InstallArgs, KernelArgs, builder, catalogue, must_be_stock};
+use crate::folders::workspace;
 use facts::Facts;
 use origin::Origin;
 

@@ -20,7 +20,8 @@ use linux_driver_kbuild::DriverCrate;
 use linux_driver_kbuild::toolchain::Toolchain;
 use linux_driver_kernels::{Catalogue, Kernel, RUNNING};
 
-use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
+use crate::args::{InstallArgs, KernelArgs, builder, catalogue};
+use crate::folders::{is_outside, manifest, programs_target, project, workspace};
 use crate::{Outcome, compile_fail, doctor, needs};
 use linux_driver_trial::{Programs, Settings, Trial};
 use linux_driver_vm::{Boot, Boots};
@@ -156,6 +157,14 @@ fn times(trials: &mut [Took]) -> String {
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let install = args.install.allowed();
     let cache = Cache::of_user()?;
+    if is_outside() && args.only == Some(Part::CompileFail) {
+        return Err(Error::new(
+            "--only compile-fail",
+            "the repository of linux-driver, which has such files",
+            format_args!("{}, a driver's repository", project().display()),
+            "name another part, or none",
+        ));
+    }
     if args.list {
         return list(args, &cache);
     }
@@ -163,7 +172,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Toolchain::find(install)?;
     let wanted = |part| args.wants(part);
     // Kernels take minutes to download. In this time, cargo compiles the crates that need no kernel.
-    let compiled = wanted(Part::Crates)
+    let compiled = (wanted(Part::Crates) && !is_outside())
         .then(|| Running::start(cargo_test(&cache).args(["--no-run", "--quiet"])));
     let compiled = compiled.transpose()?;
     let kernels = args.kernels(&cache, install)?;
@@ -253,7 +262,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 
 impl Args {
     fn wants(&self, part: Part) -> bool {
-        self.only.is_none_or(|only| only == part)
+        match self.only {
+            Some(only) => only == part,
+            // A driver's own repository has no such files.
+            None => part != Part::CompileFail || !is_outside(),
+        }
     }
 
     /// Returns the names of the kernels to test in: those given, or all of the catalogue, with its
@@ -300,7 +313,7 @@ impl Args {
 
     /// Returns the drivers to try.
     fn drivers(&self) -> Result<Vec<(DriverCrate, Settings)>> {
-        let sources = DriverCrate::all(&manifest())?;
+        let sources = DriverCrate::all(&project().join("Cargo.toml"))?;
         let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         if let Some(unknown) = self
             .package
@@ -390,12 +403,12 @@ fn name_of(source: &DriverCrate, scenario: Option<&str>, kernel: &str) -> String
 /// cargo would compile their crate, and all that depend on it, once more.)
 fn named_tests() -> Result<Vec<String>> {
     let metadata = cargo_metadata::MetadataCommand::new()
-        .manifest_path(manifest())
+        .manifest_path(project().join("Cargo.toml"))
         .no_deps()
         .exec()
         .map_err(|e| {
             Error::new(
-                manifest().display(),
+                project().display(),
                 "cargo to describe the workspace",
                 e,
                 "see the message of cargo",
@@ -417,7 +430,7 @@ fn cargo_test(cache: &Cache) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["test", "--manifest-path"])
-        .arg(manifest())
+        .arg(project().join("Cargo.toml"))
         .env("LINUX_DRIVER_CACHE", cache.root())
         .stdin(Stdio::null());
     cargo
@@ -464,9 +477,17 @@ fn crates(
         .into_iter()
         .map(|name| format!("--test={name}"))
         .collect();
-    for tests in [&[][..], &named[..]] {
+    let mut runs = vec![&[][..]];
+    if !named.is_empty() {
+        runs.push(&named[..]);
+    }
+    for tests in runs {
         let mut cargo = cargo_test(cache);
         cargo.args(["--workspace", "--no-fail-fast"]).args(tests);
+        if is_outside() {
+            // It only calls this tool.
+            cargo.args(["--exclude", "xtask"]);
+        }
         cargo
             .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
             .env("LINUX_DRIVER_TEST_IMAGES", &to_boot)
@@ -531,7 +552,11 @@ fn drivers(
         }
         all
     };
-    let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
+    let programs = Programs::build(
+        &manifest(),
+        programs_target().as_deref(),
+        drivers.iter().map(|(_, settings)| settings),
+    )?;
     // Modules are built while trials run. A machine keeps one processor busy, except while it
     // waits: half of its time, in the long trials. One more machine uses that time, and a second
     // one when the crates' tests no longer run.

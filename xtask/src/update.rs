@@ -12,8 +12,9 @@ use linux_driver_host::progress::{Progress, say};
 use linux_driver_host::{Cache, Error, Result, fs, process};
 use linux_driver_kernels::{KernelSpec, acquire};
 
-use crate::args::{InstallArgs, catalogue, workspace};
+use crate::args::{InstallArgs, catalogue};
 use crate::check_abi::{self, Format};
+use crate::folders::workspace;
 use crate::snapshot::snapshot;
 use crate::{Outcome, history, needs};
 

@@ -1222,7 +1222,8 @@ fn a_module_that_was_built_for_another_kernel() {
     };
     let mut machine = Machine::new(&other.image);
     machine.time_limit = Duration::from_secs(300);
-    let init = linux_driver_vm::init_program::build(&repository().join("Cargo.toml")).unwrap();
+    let init =
+        linux_driver_vm::init_program::build(&repository().join("Cargo.toml"), None).unwrap();
     let report = linux_driver_vm::run(&machine, &plan, &init, &mut |_| {}).unwrap();
     let [load] = report.steps.as_slice() else {
         panic!("{report:#?}")

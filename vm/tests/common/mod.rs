@@ -37,7 +37,7 @@ pub fn init() -> &'static Path {
     static INIT: OnceLock<PathBuf> = OnceLock::new();
     INIT.get_or_init(|| {
         let manifest = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        init_program::build(manifest).unwrap_or_else(|e| panic!("{e}"))
+        init_program::build(manifest, None).unwrap_or_else(|e| panic!("{e}"))
     })
 }
 
@@ -45,7 +45,7 @@ pub fn guest() -> &'static Path {
     static GUEST: OnceLock<PathBuf> = OnceLock::new();
     GUEST.get_or_init(|| {
         let manifest = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        init_program::build_guest(manifest).unwrap_or_else(|e| panic!("{e}"))
+        init_program::build_guest(manifest, None).unwrap_or_else(|e| panic!("{e}"))
     })
 }
 

@@ -13,8 +13,9 @@ use linux_driver_host::{Cache, Result, fs, output, process};
 use serde::Serialize;
 
 use super::figures::{Figure, Unit, as_text};
-use crate::args::{InstallArgs, KernelArgs, workspace};
+use crate::args::{InstallArgs, KernelArgs};
 use crate::build::print_json;
+use crate::folders::workspace;
 use crate::{Outcome, needs};
 
 /// Compare the time that check-abi takes with that of pahole

@@ -24,8 +24,9 @@ use serde::Serialize;
 
 use super::copies::{CCopy, RustCopy};
 use super::figures::{Figure, Time, Unit, as_text};
-use crate::args::{InstallArgs, KernelArgs, builder, manifest};
+use crate::args::{InstallArgs, KernelArgs, builder};
 use crate::build::print_json;
+use crate::folders::manifest;
 use crate::{Outcome, needs};
 
 /// Measure builds of the sample and its twin in C, a run of the sample, and the size of both
@@ -260,7 +261,7 @@ impl Bench<'_> {
             let _step = Progress::start("a first run");
             process::run(&mut run)?;
         }
-        let init = linux_driver_vm::init_program::build(&manifest())?;
+        let init = linux_driver_vm::init_program::build(&manifest(), None)?;
         let (mut runs, mut boots) = (Vec::new(), Vec::new());
         for round in 1..=self.rounds() {
             let _step = self.step("boots and runs", round, self.rounds());

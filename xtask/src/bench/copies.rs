@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use linux_driver_host::{Error, Result, fs};
 use toml::{Table, Value};
 
-use crate::args::workspace;
+use crate::folders::workspace;
 
 /// The text of a log message in the line to change. The text appears once in the sample and once in
 /// its twin.

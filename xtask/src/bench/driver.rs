@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::{Figure, Unit, as_text};
 use super::frames;
-use crate::args::{InstallArgs, KernelArgs, builder, manifest};
+use crate::args::{InstallArgs, KernelArgs, builder};
 use crate::build::print_json;
+use crate::folders::manifest;
 use crate::{Outcome, needs};
 
 /// Compare the instructions that the sample and its twin in C execute
@@ -133,8 +134,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let bench = Bench {
         args,
         kernel: &kernel,
-        init: init_program::build(&manifest())?,
-        guest: init_program::build_guest(&manifest())?,
+        init: init_program::build(&manifest(), None)?,
+        guest: init_program::build_guest(&manifest(), None)?,
     };
     let mut figures = Vec::new();
     figures.extend(bench.operations([&rust, &c], "")?);

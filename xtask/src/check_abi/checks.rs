@@ -27,7 +27,8 @@ use linux_driver_kernels::Config;
 use linux_driver_kernels::{Kernel, acquire};
 
 use super::subjects::{Book, Subject};
-use crate::args::{builder, manifest, workspace};
+use crate::args::builder;
+use crate::folders::{manifest, workspace};
 use crate::snapshot::snapshot;
 
 /// Calls `work` for each item, up to `jobs` at once. The results have the order of the items.

@@ -10,7 +10,7 @@ use linux_driver_abi::report::{
 };
 use linux_driver_host::{Result, fs, output};
 
-use crate::args::workspace;
+use crate::folders::workspace;
 
 /// The list of what the bindings need.
 const NEEDED: &str = "sys/needed.toml";

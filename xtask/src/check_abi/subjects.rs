@@ -15,7 +15,8 @@ use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::{Error, Result, fs};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING};
 
-use crate::args::{catalogue, must_be_stock, workspace};
+use crate::args::{catalogue, must_be_stock};
+use crate::folders::workspace;
 use crate::snapshot::{record, snapshot};
 
 /// The arguments that choose kernels.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::place;
 use super::write::{BINDINGS, HEADER};
-use crate::args::{manifest, workspace};
+use crate::folders::{manifest, workspace};
 
 /// The first lines of the file. The hash of the input follows.
 const HEAD: &str = "\

@@ -11,7 +11,7 @@ use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::headers::{self, Wanted};
 use linux_driver_kernels::Kernel;
 
-use crate::args::workspace;
+use crate::folders::workspace;
 
 /// The number of differences that an error lists.
 const LISTED: usize = 8;

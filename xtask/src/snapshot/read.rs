@@ -7,7 +7,7 @@ use linux_driver_abi::Abi;
 use linux_driver_abi::model::SCHEMA;
 use linux_driver_host::{Error, Result};
 
-use crate::args::workspace;
+use crate::folders::workspace;
 
 /// Returns the ABI of a kernel of the catalogue, from its snapshot.
 pub(crate) fn snapshot(name: &str) -> Result<Abi> {

@@ -9,7 +9,8 @@ use linux_driver_kbuild::{DriverCrate, Language};
 
 use super::bindings::of_snapshot;
 use crate::Outcome;
-use crate::args::{catalogue, manifest, workspace};
+use crate::args::catalogue;
+use crate::folders::{manifest, workspace};
 
 /// The file with the record.
 const FILE: &str = "headers/usage.json";

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask new`: the repositories that it makes, used as their owner does.
+//!
+//! Needs git, QEMU, the default kernel, and what a build needs.
+
+#[allow(dead_code, reason = "each of those that take it in uses some of it")]
+mod support;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::{DEFAULT, Ran, cache_of_user, repository, run, xtask};
+
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
+/// Returns the target folder of these tests.
+fn target() -> &'static Path {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    dir.parent().unwrap()
+}
+
+/// Makes a repository for the driver `name` in an own folder, and returns its path. The path is the
+/// same each time, so that the target folder does not grow with each run.
+fn made(name: &str, words: &[&str]) -> PathBuf {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("own-repository");
+    let dir = parent.join(name);
+    let _ = fs::remove_dir_all(&dir);
+    let ran = new(&dir, words);
+    assert!(ran.good().contains("cargo xtask run --install"), "{ran:#?}");
+    assert_eq!(leftovers(&parent), Vec::<PathBuf>::new());
+    dir
+}
+
+/// Runs `cargo xtask new`.
+fn new(dir: &Path, words: &[&str]) -> Ran {
+    let mut command = xtask(["new"]);
+    command.arg(dir).args(words);
+    run(&mut command)
+}
+
+/// Returns the folders that `new` has left half-written.
+fn leftovers(parent: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut left: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    left.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with('.'));
+    left
+}
+
+/// Returns cargo in the repository, with the target folder of these tests.
+fn cargo(dir: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(dir).args(words).stdin(Stdio::null());
+    // `cargo test` sets these for this test.
+    command.env_remove("CARGO_MANIFEST_DIR");
+    command.env("CARGO_TARGET_DIR", target());
+    command
+}
+
+/// Checks that the driver is as it should be, and that its life and the whole machine succeed.
+#[track_caller]
+fn is_tried(dir: &Path) {
+    run(&mut cargo(dir, &["fmt", "--check"])).good();
+    run(&mut cargo(
+        dir,
+        &["clippy", "--quiet", "--", "-D", "warnings"],
+    ))
+    .good();
+    let ran = run(&mut cargo(dir, &["xtask", "run", "--kernel", DEFAULT]));
+    let text = ran.good();
+    for step in [
+        "the module is loaded",
+        "the device is bound again",
+        "no problem",
+    ] {
+        assert!(text.contains(step), "no {step:?}: {ran:#?}");
+    }
+}
+
+fn path() -> [&'static str; 2] {
+    ["--path", repository().to_str().unwrap()]
+}
+
+#[test]
+fn a_driver_for_a_device_of_qemu() {
+    let dir = made("own-edu", &["--pci", "1234:11E8", path()[0], path()[1]]);
+    is_tried(&dir);
+    // In a folder below, and as a test on one kernel.
+    let below = dir.join("xtask/src");
+    let ran = run(&mut cargo(
+        &below,
+        &["xtask", "test", "--only", "drivers", "--kernel", DEFAULT],
+    ));
+    let expected = format!("ok      own-edu in {DEFAULT}");
+    assert!(ran.good().contains(&expected), "{ran:#?}");
+    let ran = run(&mut cargo(
+        &dir,
+        &["xtask", "test", "--only", "compile-fail"],
+    ));
+    ran.refused(2, &["a driver's repository"]);
+    let built = run(&mut cargo(&dir, &["xtask", "build", "--kernel", DEFAULT]));
+    let ko = built.good().trim();
+    let check = ["xtask", "check-abi", "--kernel", DEFAULT, "--ko", ko];
+    run(&mut cargo(&dir, &check)).good();
+}
+
+#[test]
+fn a_driver_for_a_device_that_qemu_does_not_have() {
+    let dir = made("own-unknown", &["--pci", "abcd:1", path()[0], path()[1]]);
+    let driver = fs::read_to_string(dir.join("src/lib.rs")).unwrap();
+    assert!(driver.contains("DeviceId::new(0xabcd, 0x0001)"), "{driver}");
+    is_tried(&dir);
+}
+
+#[test]
+fn a_driver_for_a_platform_device() {
+    is_tried(&made(
+        "own-platform",
+        &["--platform", "some,thing", path()[0], path()[1]],
+    ));
+}
+
+/// The driver depends on a git repository, as one whose author has no checkout.
+#[test]
+fn a_device_file_with_linux_driver_from_git() {
+    let url = format!("file://{}", repository().display());
+    let home = tempfile::tempdir().unwrap();
+    let of_user = std::env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo"),
+        PathBuf::from,
+    );
+    std::os::unix::fs::symlink(of_user.join("registry"), home.path().join("registry")).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(cache_of_user()).unwrap().flatten() {
+        std::os::unix::fs::symlink(entry.path(), cache.path().join(entry.file_name())).unwrap();
+    }
+    // The crates that the tool depends on are compiled there already.
+    let _ = fs::remove_file(cache.path().join("tool"));
+    std::os::unix::fs::symlink(target(), cache.path().join("tool")).unwrap();
+
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("own-file");
+    let mut command = xtask(["new", "--misc", "--git", &url]);
+    command.arg(&dir).env("CARGO_HOME", home.path());
+    run(&mut command).good();
+    let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
+    assert!(
+        manifest.contains(&format!("git = \"{url}\", rev = ")),
+        "{manifest}"
+    );
+    let mut tried = cargo(&dir, &["xtask", "run", "--kernel", DEFAULT]);
+    tried
+        .env("CARGO_HOME", home.path())
+        .env("LINUX_DRIVER_CACHE", cache.path());
+    let ran = run(&mut tried);
+    let text = ran.good();
+    for step in [
+        "the same text is read",
+        "the device is bound again",
+        "no problem",
+    ] {
+        assert!(text.contains(step), "no {step:?}: {ran:#?}");
+    }
+    // Nothing is compiled in cargo's folder.
+    let checkouts = home.path().join("git/checkouts");
+    let found = Command::new("find")
+        .arg(&checkouts)
+        .args(["-name", "target"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
+fn what_cannot_be_made_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("my-driver");
+    let misc = ["--misc", path()[0], path()[1]];
+    let refused = |dir: &Path, words: &[&str], expected: &[&str]| {
+        new(dir, words).refused(2, expected);
+        assert_eq!(leftovers(parent.path()), Vec::<PathBuf>::new());
+        assert!(!parent.path().join("my-driver/Cargo.toml").exists());
+    };
+    refused(&dir, &["--misc"], &["`repository`", "--git", "--path"]);
+    refused(
+        &dir,
+        &["--misc", "--path", "/usr"],
+        &["a checkout of linux-driver", "no Cargo.toml"],
+    );
+    refused(
+        &dir,
+        &["--misc", "--git", "file:///nothing/there"],
+        &["file:///nothing/there at "],
+    );
+    refused(
+        &dir,
+        &["--misc", "--git", "a b"],
+        &["--git", "without spaces"],
+    );
+    refused(
+        &dir,
+        &["--platform", "a\"b", path()[0], path()[1]],
+        &["--platform", "1 to 19"],
+    );
+    refused(&parent.path().join("2nd"), &misc, &["a small letter"]);
+    refused(&parent.path().join("core"), &misc, &["a meaning for Rust"]);
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("notes"), "mine").unwrap();
+    refused(&dir, &misc, &["an empty one", "one file or folder in it"]);
+    assert_eq!(fs::read_to_string(dir.join("notes")).unwrap(), "mine");
+    // An empty folder may be there.
+    fs::remove_file(dir.join("notes")).unwrap();
+    new(&dir, &misc).good();
+    assert!(dir.join(".git").is_dir() && dir.join("LICENSE").is_file());
+    // Bad arguments are clap's.
+    let ran = new(
+        &parent.path().join("other"),
+        &["--pci", "1234", path()[0], path()[1]],
+    );
+    assert_eq!(ran.status.code(), Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("VENDOR:DEVICE"), "{ran:#?}");
+}
+
+/// The table of QEMU's devices is true.
+#[test]
+fn qemus_devices_have_the_ids_by_which_new_finds_them() {
+    let ids = [
+        "1234:11e8",
+        "1b36:0005",
+        "1b36:000d",
+        "8086:100e",
+        "8086:10d3",
+        "10ec:8139",
+        "1022:2000",
+        "8086:2668",
+        "8086:2922",
+        "1000:0012",
+    ];
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args([
+        "-machine",
+        "q35",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-S",
+        "-qmp",
+        "stdio",
+    ]);
+    let parent = tempfile::tempdir().unwrap();
+    for (number, id) in ids.iter().enumerate() {
+        let dir = parent.path().join(format!("d{number}"));
+        new(&dir, &["--pci", id, path()[0], path()[1]]).good();
+        let trial: toml::Table = fs::read_to_string(dir.join("trial.toml"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(trial["pci-id"].as_str(), Some(*id));
+        qemu.args(["-device", trial["devices"][0].as_str().unwrap()]);
+    }
+    qemu.stdin(Stdio::piped()).stdout(Stdio::piped());
+    // It warns that network cards have no network.
+    qemu.stderr(Stdio::null());
+    let mut qemu = qemu.spawn().unwrap();
+    let commands =
+        "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"query-pci\"}\n{\"execute\":\"quit\"}\n";
+    qemu.stdin
+        .take()
+        .unwrap()
+        .write_all(commands.as_bytes())
+        .unwrap();
+    let output = qemu.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    for id in ids {
+        let (vendor, device) = id.split_once(':').unwrap();
+        let number = |digits| u32::from_str_radix(digits, 16).unwrap();
+        let found = text.contains(&format!("\"device\": {}", number(device)))
+            && text.contains(&format!("\"vendor\": {}", number(vendor)));
+        assert!(found, "no {id} in {text}");
+    }
+}
+
+#[test]
+fn the_devices_of_this_computer_are_listed() {
+    let ran = run(&mut xtask(["new", "--list"]));
+    let text = ran.good();
+    assert!(
+        text.starts_with("ADDRESS") || text.contains("no PCI device"),
+        "{text}"
+    );
+}
