@@ -15,8 +15,8 @@ const NAME: &str = "linux-driver-init";
 const GUEST: &str = "linux-driver-guest";
 
 /// Builds the program and returns its path. `manifest` is the `Cargo.toml` of linux-driver's
-/// workspace, and `target` the target folder, if it is not the workspace's own. Builds only what has
-/// changed.
+/// workspace, and `target` the target folder, if it is not the workspace's own. Builds only what
+/// has changed.
 pub fn build(manifest: &Path, target: Option<&Path>) -> Result<PathBuf> {
     build_static(manifest, target, env!("CARGO_PKG_NAME"), NAME)
 }

@@ -115,7 +115,7 @@ fn must_be_empty(dir: &Path) -> Result<()> {
     ))
 }
 
-/// Returns where the driver in `dir` gets linux-driver from.
+/// Returns the origin of linux-driver for the driver in `dir`.
 fn source(args: &Args, dir: &Path) -> Result<Source> {
     if let Some(path) = &args.path {
         return Source::at_path(path, dir);

@@ -171,7 +171,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     packages::require(&args.needs(&cache)?, install)?;
     Toolchain::find(install)?;
     let wanted = |part| args.wants(part);
-    // Kernels take minutes to download. In this time, cargo compiles the crates that need no kernel.
+    // Kernels take minutes to download. Meanwhile, cargo compiles the crates that need no kernel.
     let compiled = (wanted(Part::Crates) && !is_outside())
         .then(|| Running::start(cargo_test(&cache).args(["--no-run", "--quiet"])));
     let compiled = compiled.transpose()?;

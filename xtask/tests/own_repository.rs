@@ -174,7 +174,7 @@ fn a_device_file_with_linux_driver_from_git() {
 }
 
 #[test]
-fn what_cannot_be_made_is_refused() {
+fn bad_names_folders_and_sources_are_refused() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("my-driver");
     let misc = ["--misc", path()[0], path()[1]];

@@ -64,7 +64,7 @@ fn command() -> Result<Command, String> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["run", "--quiet", "--package", "xtask", "--manifest-path"]);
     command.arg(&manifest);
-    // The settings of the sources, as for a `cargo xtask` in their own folder. Otherwise each of the
+    // The settings of the sources, as for `cargo xtask` in their own folder. Otherwise each of the
     // two would compile the tool again after the other.
     command
         .arg("--config")

@@ -12,7 +12,7 @@ use crate::folders::workspace;
 use super::devices::{Id, OF_QEMU};
 use super::name::Name;
 
-/// What the driver is for.
+/// The devices that a driver is for.
 pub(super) enum Kind {
     /// PCI devices with these IDs.
     Pci(Id),
@@ -39,7 +39,7 @@ impl Kind {
                 include_str!("template/pci.rs.in"),
                 match of_qemu(*id) {
                     Some(_) => include_str!("template/pci.toml.in"),
-                    None => include_str!("template/stand-in.toml.in"),
+                    None => include_str!("template/other-pci.toml.in"),
                 },
             ),
             Self::Platform(_) => (
@@ -62,7 +62,7 @@ fn of_qemu(id: Id) -> Option<&'static str> {
         .map(|(_, device)| *device)
 }
 
-/// Where a driver gets linux-driver from.
+/// The origin of the linux-driver that a driver depends on.
 pub(super) enum Source {
     /// A commit of a git repository.
     Git { url: String, rev: String },
