@@ -122,16 +122,68 @@ fn a_driver_for_a_platform_device() {
     ));
 }
 
-/// The driver depends on a git repository, as one whose author has no checkout.
+/// The folders of cargo for git dependencies on repositories with a name. Those that a test adds
+/// are removed again.
+struct GitFolders {
+    dirs: [PathBuf; 2],
+    name: &'static str,
+    before: Vec<PathBuf>,
+}
+
+impl GitFolders {
+    fn of(name: &'static str) -> Self {
+        let home = std::env::var_os("CARGO_HOME").map_or_else(
+            || Path::new(&std::env::var_os("HOME").unwrap()).join(".cargo"),
+            PathBuf::from,
+        );
+        let mut this = Self {
+            dirs: ["git/db", "git/checkouts"].map(|dir| home.join(dir)),
+            name,
+            before: Vec::new(),
+        };
+        this.before = this.now();
+        this
+    }
+
+    fn now(&self) -> Vec<PathBuf> {
+        let entries = self.dirs.iter().flat_map(fs::read_dir).flatten().flatten();
+        let of_name = entries.filter(|entry| {
+            let folder = entry.file_name().into_string().unwrap_or_default();
+            let rest = folder.strip_prefix(self.name);
+            rest.is_some_and(|hash| hash.starts_with('-') && !hash[1..].contains('-'))
+        });
+        of_name.map(|entry| entry.path()).collect()
+    }
+
+    fn added(&self) -> Vec<PathBuf> {
+        let mut added = self.now();
+        added.retain(|path| !self.before.contains(path));
+        added
+    }
+}
+
+impl Drop for GitFolders {
+    fn drop(&mut self) {
+        for path in self.added() {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// The driver depends on a git repository, as that of an author without a checkout.
 #[test]
 fn a_device_file_with_linux_driver_from_git() {
-    let url = format!("file://{}", repository().display());
-    let home = tempfile::tempdir().unwrap();
-    let of_user = std::env::var_os("CARGO_HOME").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo"),
-        PathBuf::from,
-    );
-    std::os::unix::fs::symlink(of_user.join("registry"), home.path().join("registry")).unwrap();
+    // A repository that cargo has not seen yet.
+    let parent = tempfile::tempdir().unwrap();
+    let origin = parent.path().join("linux-driver");
+    let mut clone = Command::new("git");
+    clone
+        .args(["clone", "--quiet", "--bare"])
+        .arg(repository())
+        .arg(&origin);
+    run(&mut clone).good();
+    let url = format!("file://{}", origin.display());
+    let folders = GitFolders::of("linux-driver");
     let cache = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(cache_of_user()).unwrap().flatten() {
         std::os::unix::fs::symlink(entry.path(), cache.path().join(entry.file_name())).unwrap();
@@ -140,20 +192,15 @@ fn a_device_file_with_linux_driver_from_git() {
     let _ = fs::remove_file(cache.path().join("tool"));
     std::os::unix::fs::symlink(target(), cache.path().join("tool")).unwrap();
 
-    let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("own-file");
-    let mut command = xtask(["new", "--misc", "--git", &url]);
-    command.arg(&dir).env("CARGO_HOME", home.path());
-    run(&mut command).good();
+    new(&dir, &["--misc", "--git", &url]).good();
     let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
     assert!(
         manifest.contains(&format!("git = \"{url}\", rev = ")),
         "{manifest}"
     );
     let mut tried = cargo(&dir, &["xtask", "run", "--kernel", DEFAULT]);
-    tried
-        .env("CARGO_HOME", home.path())
-        .env("LINUX_DRIVER_CACHE", cache.path());
+    tried.env("LINUX_DRIVER_CACHE", cache.path());
     let ran = run(&mut tried);
     let text = ran.good();
     for step in [
@@ -164,17 +211,14 @@ fn a_device_file_with_linux_driver_from_git() {
         assert!(text.contains(step), "no {step:?}: {ran:#?}");
     }
     // Nothing is compiled in cargo's folder.
-    let checkouts = home.path().join("git/checkouts");
-    let found = Command::new("find")
-        .arg(&checkouts)
-        .args(["-name", "target"])
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    let mut find = Command::new("find");
+    find.args(folders.added()).args(["-name", "target"]);
+    assert_eq!(run(&mut find).good(), "");
 }
 
 #[test]
 fn bad_names_folders_and_sources_are_refused() {
+    let _folders = GitFolders::of("there");
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("my-driver");
     let misc = ["--misc", path()[0], path()[1]];
