@@ -37,8 +37,9 @@ impl Settings {
         };
         if let Some(twin) = settings.twin_of.take() {
             let driver = settings.driver.unwrap_or_else(|| source.module.clone());
-            settings = read(&source.dir.join(twin).join(FILE), &driver)?;
+            settings = read(&source.dir.join(&twin).join(FILE), &driver)?;
             settings.driver = Some(driver);
+            settings.files_are_in(Path::new(&twin));
         }
         let driver = settings.driver_name(source).to_owned();
         settings
@@ -51,6 +52,18 @@ impl Settings {
     /// Returns the driver's name in `/sys/bus/BUS/drivers`.
     pub fn driver_name<'a>(&'a self, source: &'a DriverCrate) -> &'a str {
         self.driver.as_deref().unwrap_or(&source.module)
+    }
+
+    /// Makes the paths of files, which are relative to the folder `dir`, relative to the folder that
+    /// contains `dir`.
+    fn files_are_in(&mut self, dir: &Path) {
+        let in_c = self
+            .programs
+            .iter_mut()
+            .filter(|program| program.ends_with(".c"));
+        for path in in_c.chain(&mut self.files) {
+            *path = dir.join(&*path).to_string_lossy().into_owned();
+        }
     }
 
     fn all_steps(&mut self) -> impl Iterator<Item = &mut Step> {
@@ -187,6 +200,15 @@ mod tests {
         let mut settings = read(&path, "edu_c")?;
         check(&path, &mut settings)?;
         Ok(settings)
+    }
+
+    #[test]
+    fn the_files_of_a_twin_are_in_its_folder() {
+        let text = "programs = [\"tests/a.c\", \"b\"]\nfiles = [\"c\"]";
+        let mut settings = read_text(text).unwrap();
+        settings.files_are_in(Path::new("../edu"));
+        assert_eq!(settings.programs, ["../edu/tests/a.c", "b"]);
+        assert_eq!(settings.files, ["../edu/c"]);
     }
 
     #[test]

@@ -27,6 +27,13 @@ pub struct Settings {
     pub qemu_args: Vec<String>,
     /// Further parameters for the kernel's command line.
     pub append: Vec<String>,
+    /// Programs for `exec` and `spawn`. Each is a C file, as a path from the driver's folder, or a
+    /// package of the driver's workspace with a program of the same name. They are linked
+    /// statically. The file `poke.c` and the package `poke` are both `/poke` in the machine.
+    pub programs: Vec<String>,
+    /// Further files for the machine, as paths from the driver's folder. The machine has each in
+    /// its root folder.
+    pub files: Vec<String>,
     /// The IDs of the device with which the driver's life is tried: VENDOR:DEVICE, in hexadecimal
     /// digits. Without this key, it is the first device that an alias of the module matches.
     pub pci_id: Option<String>,
@@ -126,8 +133,8 @@ impl Settings {
         steps.map(|step| step.timeout_s).sum()
     }
 
-    /// Returns whether a step runs a program in the machine.
-    pub fn runs_programs(&self) -> bool {
+    /// Returns whether a step runs a command of linux-driver's own tests.
+    pub fn runs_commands(&self) -> bool {
         let lives = [&self.used, &self.steps];
         let scenarios = self.scenarios.iter().map(|scenario| &scenario.steps);
         let steps = lives
@@ -140,7 +147,7 @@ impl Settings {
             steps,
             ..Plan::default()
         }
-        .runs_programs()
+        .runs_commands()
     }
 
     /// Returns the settings for one of the scenarios: its steps and its machine. The scenario
@@ -157,6 +164,8 @@ impl Settings {
             qemu_args: scenario.qemu_args.unwrap_or_else(|| self.qemu_args.clone()),
             append: scenario.append.unwrap_or_else(|| self.append.clone()),
             driver: self.driver.clone(),
+            programs: self.programs.clone(),
+            files: self.files.clone(),
             needs_config: [self.needs_config.as_slice(), &scenario.needs_config].concat(),
             without_config: [self.without_config.as_slice(), &scenario.without_config].concat(),
             steps: scenario.steps,

@@ -134,7 +134,7 @@ impl Trial<'_> {
         let dir = fs::tempdir()?;
         let stripped = dir.path().join("module");
         strip(self.ko, &stripped)?;
-        let (mut plan, roles) = self.plan(&stripped, programs.guest.as_deref())?;
+        let (mut plan, roles) = self.plan(&stripped, programs)?;
         let config = Config::read(&kernel.build_tree.join(".config"))?;
         let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
         if config.is_set("CONFIG_DEBUG_KMEMLEAK") {
@@ -156,9 +156,9 @@ impl Trial<'_> {
         self.life(report, &roles, &left_out)
     }
 
-    /// Returns the plan of the trial, with the module's file `ko` and the program `guest`, and the
-    /// role of each step.
-    fn plan(&self, ko: &Path, guest: Option<&Path>) -> Result<(Plan, Vec<Role>)> {
+    /// Returns the plan of the trial, with the module's file `ko` and the programs that its steps
+    /// run, and the role of each step.
+    fn plan(&self, ko: &Path, programs: &Programs) -> Result<(Plan, Vec<Role>)> {
         let path = steps::module_path(self.source);
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
         let steps = steps::of(self.source, self.settings, &aliases)?;
@@ -166,10 +166,12 @@ impl Trial<'_> {
             steps.into_iter().map(|life| (life.role, life.step)).unzip();
         let runs = steps
             .iter()
-            .any(|step| step.action.any(&Action::runs_program));
+            .any(|step| step.action.any(&Action::runs_command));
+        let guest = programs.guest.as_deref().filter(|_| runs);
         let plan = Plan {
             files: std::iter::once(file(&path, ko))
-                .chain(guest.filter(|_| runs).map(|guest| file(GUEST_PATH, guest)))
+                .chain(guest.map(|guest| file(GUEST_PATH, guest)))
+                .chain(programs.of_driver(self.source).iter().cloned())
                 .collect(),
             aliases: aliases
                 .into_iter()

@@ -222,16 +222,17 @@ pub enum Action {
         prints: Option<String>,
     },
 
-    /// Runs a program in the guest and waits for its end. The program is a command of the package
-    /// `linux-driver-guest`. The step's detail is the program's standard output or, if the program
-    /// fails, its standard error. Exit codes 1 to 133 are error numbers.
+    /// Runs a program in the guest and waits for its end. The program is one of the trial's
+    /// `programs`, by its path: `exec = ["/poke", "5"]`. Without a path, it is a command of
+    /// linux-driver's own tests. The step's detail is the program's standard output or, if the
+    /// program fails, its standard error. Exit codes 1 to 133 are error numbers.
     Exec {
-        /// The command and its arguments.
+        /// The program and its arguments.
         #[serde(rename = "exec")]
         args: Vec<String>,
     },
-    /// Starts a program in the guest, as `exec` does, and continues as soon as the program says
-    /// that it is ready.
+    /// Starts a program in the guest, as `exec` does, and continues as soon as the program prints
+    /// the line `ready`.
     Spawn {
         /// The name by which `join` refers to the program.
         #[serde(rename = "as")]
@@ -435,12 +436,15 @@ impl Action {
         torture.div_ceil(usual.max(1)).max(1)
     }
 
-    /// Returns whether the action, or one inside it, runs a program in the guest.
-    pub fn runs_program(&self) -> bool {
-        matches!(
-            self,
-            Self::Exec { .. } | Self::Spawn { .. } | Self::Join { .. }
-        )
+    /// Returns whether the action runs a command of the package `linux-driver-guest`, and not a
+    /// program that is named by its path.
+    pub fn runs_command(&self) -> bool {
+        match self {
+            Self::Exec { args } | Self::Spawn { args, .. } => {
+                !args.first().is_some_and(|first| first.starts_with('/'))
+            }
+            _ => false,
+        }
     }
 
     /// Returns whether the kernel or a program still works on the action after its end, or whether
@@ -642,11 +646,14 @@ impl<'a> Check<'a> {
     }
 
     fn program(&self, place: &str, args: &[String]) -> Result<()> {
-        match args.first() {
-            Some(command) => given(place, command)?,
-            None => given(place, "")?,
-        }
-        among(place, GUEST_PATH, self.paths)
+        let first = args.first().map_or("", String::as_str);
+        given(place, first)?;
+        let path = if first.starts_with('/') {
+            first
+        } else {
+            GUEST_PATH
+        };
+        among(place, path, self.paths)
     }
 }
 
@@ -704,9 +711,14 @@ mod tests {
     #[test]
     fn a_program_needs_its_file() {
         let plan: Plan = toml::from_str(r#"steps = [{ name = "s", exec = ["a"] }]"#).unwrap();
-        assert!(plan.runs_programs());
+        assert!(plan.runs_commands());
         let error = plan.check().unwrap_err().to_string();
         assert!(error.contains("/guest"), "{error}");
+        // One that is named by its path is another file.
+        let plan: Plan = toml::from_str(r#"steps = [{ name = "s", exec = ["/poke"] }]"#).unwrap();
+        assert!(!plan.runs_commands());
+        let error = plan.check().unwrap_err().to_string();
+        assert!(error.contains("/poke"), "{error}");
     }
 
     #[test]
@@ -744,6 +756,6 @@ mod tests {
         let plan: Plan =
             toml::from_str(r#"steps = [{ name = "s", repeat = 2, actions = [{ unplug = "a" }] }]"#)
                 .unwrap();
-        assert!(plan.asks_host() && !plan.runs_programs());
+        assert!(plan.asks_host() && !plan.runs_commands());
     }
 }

@@ -27,6 +27,11 @@ pub fn build_guest(manifest: &Path, target: Option<&Path>) -> Result<PathBuf> {
     build_static(manifest, target, GUEST, GUEST)
 }
 
+/// Builds the program of a package of the driver's workspace, and returns its path.
+pub fn build_of_driver(manifest: &Path, package: &str) -> Result<PathBuf> {
+    build_static(manifest, None, package, package)
+}
+
 fn build_static(
     manifest: &Path,
     target: Option<&Path>,

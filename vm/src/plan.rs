@@ -240,12 +240,12 @@ impl Plan {
             .sum()
     }
 
-    /// Returns whether a step runs a program in the guest. The plan's files must then contain
-    /// [`crate::paths::GUEST_PATH`].
-    pub fn runs_programs(&self) -> bool {
+    /// Returns whether a step runs a command of the package `linux-driver-guest`. The plan's files
+    /// must then contain [`crate::paths::GUEST_PATH`].
+    pub fn runs_commands(&self) -> bool {
         self.steps
             .iter()
-            .any(|step| step.action.any(&Action::runs_program))
+            .any(|step| step.action.any(&Action::runs_command))
     }
 
     /// Returns whether a step needs the host to act on the machine.

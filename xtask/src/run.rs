@@ -99,7 +99,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         ));
     }
     let build = builder(&cache, &kernel, install)?.build(&source)?;
-    let programs = Programs::build(&manifest(), programs_target().as_deref(), [&settings])?;
+    let programs = Programs::build(
+        &manifest(),
+        programs_target().as_deref(),
+        [(&source, &settings)],
+    )?;
     let trial = Trial {
         source: &source,
         settings: &settings,

@@ -555,7 +555,7 @@ fn drivers(
     let programs = Programs::build(
         &manifest(),
         programs_target().as_deref(),
-        drivers.iter().map(|(_, settings)| settings),
+        drivers.iter().map(|(source, settings)| (source, settings)),
     )?;
     // Modules are built while trials run. A machine keeps one processor busy, except while it
     // waits: half of its time, in the long trials. One more machine uses that time, and a second

@@ -115,11 +115,75 @@ fn a_driver_for_a_device_that_qemu_does_not_have() {
 }
 
 #[test]
-fn a_driver_for_a_platform_device() {
-    is_tried(&made(
+fn a_driver_for_a_platform_device_with_programs_of_its_own() {
+    let dir = made(
         "own-platform",
         &["--platform", "some,thing", path()[0], path()[1]],
-    ));
+    );
+    is_tried(&dir);
+    let write = |file: &str, text: &str| {
+        let path = dir.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let trial = fs::read_to_string(dir.join("trial.toml")).unwrap();
+    let with = |key: &str, steps: &str| write("trial.toml", &format!("{key}\n{trial}\n{steps}"));
+    let tried = || run(&mut cargo(&dir, &["xtask", "run", "--kernel", DEFAULT]));
+    write(
+        "tests/in_c.c",
+        "#include <stdio.h>\n#include <errno.h>\nint main(int argc, char **argv) {\n\
+         \tFILE *table = fopen(\"/table.txt\", \"r\");\n\tint number;\n\
+         \tif (!table || fscanf(table, \"%d\", &number) != 1) return EIO;\n\
+         \tprintf(\"%d and %d arguments\\n\", number, argc - 1);\n\treturn argc > 1 ? 0 : EINVAL;\n}\n",
+    );
+    write("tests/table.txt", "17\n");
+    write(
+        "tests/in-rust/Cargo.toml",
+        "[package]\nname = \"in-rust\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    );
+    write(
+        "tests/in-rust/src/main.rs",
+        "fn main() {\n    println!(\"ready\");\n    std::io::stdin().lines().for_each(drop);\n    println!(\"ended\");\n}\n",
+    );
+    let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
+    let members = manifest.replace("[\"xtask\"]", "[\"xtask\", \"tests/in-rust\"]");
+    write("Cargo.toml", &members);
+    let keys = "programs = [\"tests/in_c.c\", \"in-rust\"]\nfiles = [\"tests/table.txt\"]\n";
+    with(
+        keys,
+        "[[steps]]\nname = \"a program reads a file\"\nexec = [\"/in_c\", \"a\"]\n\
+         [[steps]]\nname = \"a program fails\"\nexec = [\"/in_c\"]\nfails = \"EINVAL\"\n\
+         [[steps]]\nname = \"a program waits\"\nspawn = [\"/in-rust\"]\nas = \"it\"\n\
+         [[steps]]\nname = \"it ends\"\njoin = \"it\"\n",
+    );
+    let ran = tried();
+    for row in ["17 and 1 arguments", "it ends", "ended", "no problem"] {
+        assert!(ran.good().contains(row), "no {row:?}: {ran:#?}");
+    }
+    // A program that is not listed, one that does not compile, and others that are not there.
+    with("", "[[steps]]\nname = \"a\"\nexec = [\"/in_c\"]\n");
+    tried().refused(2, &["\"/in_c\""]);
+    for (keys, words) in [
+        (
+            "programs = [\"tests/none.c\"]",
+            ["programs", "tests/none.c, which is not a file"],
+        ),
+        (
+            "files = [\"tests\"]",
+            ["files", "\"tests\", which is not a file"],
+        ),
+        (
+            "programs = [\"tests/a.rs\"]",
+            ["programs", "packages of the driver's workspace"],
+        ),
+        ("programs = [\"nothing\"]", ["nothing", "--package nothing"]),
+    ] {
+        with(keys, "");
+        tried().refused(1, &words);
+    }
+    write("tests/in_c.c", "int main(void) { return wrong; }\n");
+    with("programs = [\"tests/in_c.c\"]", "");
+    tried().refused(1, &["in_c.c", "links statically", "wrong"]);
 }
 
 /// The folders of cargo for git dependencies on repositories with a name. Those that a test adds

@@ -65,13 +65,17 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn start(args: &[String]) -> Result<Self> {
         let command = args.join(" ");
-        let mut child = Command::new(GUEST_PATH)
+        let (program, args) = match args.split_first() {
+            Some((path, args)) if path.starts_with('/') => (path.as_str(), args),
+            _ => (GUEST_PATH, args),
+        };
+        let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(failed(format_args!("{GUEST_PATH} {command}")))?;
+            .map_err(failed(format_args!("{program}: {command}")))?;
         let (sender, lines) = channel();
         if let Some(out) = child.stdout.take() {
             thread::spawn(move || {
