@@ -25,6 +25,12 @@ pub struct Scenario {
     /// Options with which the scenario does not work. In a kernel that has one, it is not tried.
     #[serde(default)]
     pub without_config: Vec<String>,
+    /// A regular expression for a kernel message that reports a problem, and with which the
+    /// scenario must end.
+    pub expect_problem: Option<String>,
+    /// A regular expression for a kernel message that must come after the expected problem, and
+    /// before any other problem.
+    pub expect_after: Option<String>,
     /// The steps. The module is `/MODULE.ko` in the machine, and is not loaded at the start.
     pub steps: Vec<Step>,
 }

@@ -74,7 +74,7 @@ pub struct Settings {
     /// folder. All settings except `driver` then come from that folder.
     pub twin_of: Option<String>,
     /// A regular expression for a kernel message that reports a problem, and with which the run
-    /// must end. For drivers that misbehave on purpose.
+    /// must end. For drivers that misbehave on purpose. Scenarios have their own.
     pub expect_problem: Option<String>,
     /// A regular expression for a kernel message that must come after the expected problem, and
     /// before any other problem.
@@ -168,6 +168,8 @@ impl Settings {
             files: self.files.clone(),
             needs_config: [self.needs_config.as_slice(), &scenario.needs_config].concat(),
             without_config: [self.without_config.as_slice(), &scenario.without_config].concat(),
+            expect_problem: scenario.expect_problem,
+            expect_after: scenario.expect_after,
             steps: scenario.steps,
             ..Self::default()
         }

@@ -160,6 +160,25 @@ fn a_driver_for_a_platform_device_with_programs_of_its_own() {
     for row in ["17 and 1 arguments", "it ends", "ended", "no problem"] {
         assert!(ran.good().contains(row), "no {row:?}: {ran:#?}");
     }
+    // A scenario ends in the problem that it expects, and fails without it.
+    let panics = |data: &str| {
+        with(
+            "",
+            &format!(
+                "[[scenarios]]\nname = \"a crash\"\nexpect-problem = 'sysrq triggered crash'\n\
+                 [[scenarios.steps]]\nname = \"the kernel panics\"\nwrite = \"/proc/sysrq-trigger\"\ndata = \"{data}\"\n"
+            ),
+        );
+        let words = ["xtask", "run", "--kernel", DEFAULT, "--scenario", "a crash"];
+        run(&mut cargo(&dir, &words))
+    };
+    assert!(panics("c").good().contains("sysrq triggered crash"));
+    let ran = panics("h");
+    assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
+    assert!(
+        ran.stdout.contains("the run ends in the expected problem"),
+        "{ran:#?}"
+    );
     // A program that is not listed, one that does not compile, and others that are not there.
     with("", "[[steps]]\nname = \"a\"\nexec = [\"/in_c\"]\n");
     tried().refused(2, &["\"/in_c\""]);
