@@ -301,8 +301,8 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<SuspendTest>,
     },
-    /// Ends the machine. This must be the last step. The drivers' `shutdown` callbacks run, and the
-    /// step can still expect their messages.
+    /// Ends the machine, or waits until something else resets it. This must be the last step. The
+    /// drivers' `shutdown` callbacks run, and the step can still expect their messages.
     Shutdown {
         /// The kind of end.
         #[serde(rename = "shutdown")]
@@ -388,6 +388,10 @@ pub enum Shutdown {
     PowerOff,
     /// The machine reboots. QEMU ends instead of starting it again.
     Reboot,
+    /// Something else resets the machine: a watchdog, or a program that was spawned. The step waits
+    /// for it, and fails if the machine is not reset within the time limit. No `shutdown` callback
+    /// runs.
+    Reset,
 }
 
 impl Action {

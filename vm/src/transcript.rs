@@ -3,7 +3,7 @@
 
 use regex_lite::Regex;
 
-use crate::action::Action;
+use crate::action::{Action, Shutdown};
 use crate::plan::{Plan, Step};
 use crate::problems;
 use crate::protocol::{Record, message};
@@ -186,6 +186,22 @@ impl<'a> Transcript<'a> {
         None
     }
 
+    /// Returns the way in which the run ended, if a step waited for a reset of the machine: an end
+    /// that comes during the step is the expected one.
+    fn expected(&self, ending: Ending) -> Ending {
+        let step = self.plan.steps.get(self.steps.len());
+        let how = step.map(|step| &step.action);
+        let reset = Action::Shutdown {
+            how: Shutdown::Reset,
+        };
+        let waits = self.under_way.is_some() && self.done.is_none() && how == Some(&reset);
+        if ending == Ending::Early && waits {
+            Ending::PoweredOff
+        } else {
+            ending
+        }
+    }
+
     /// Ends the step that ends the machine. No program in the guest is left to end it. The step
     /// passes if its messages came.
     fn end_shutdown(&mut self, ending: Ending) {
@@ -351,6 +367,7 @@ impl<'a> Transcript<'a> {
         said: &[String],
         seconds: f64,
     ) -> Report {
+        let ending = self.expected(ending);
         let step = self.step_name();
         let followed = self.followed && self.earlier.is_empty();
         let (ending, problem) = match self.problem.take() {
@@ -860,6 +877,29 @@ mod tests {
                 "{report:#?}"
             );
         }
+    }
+
+    #[test]
+    fn only_a_step_that_waits_for_a_reset_passes_by_one() {
+        let of = |how: Shutdown, begun: bool, ending: Ending| {
+            let plan = Plan {
+                steps: vec![Step::new("end", Action::Shutdown { how })],
+                ..Plan::default()
+            };
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            if begun {
+                said(&mut transcript, Record::Begin { step: 0 });
+            }
+            let report = transcript.report(ending, "", Accel::Tcg, &[], 2.0);
+            (report.steps[0].outcome, report.passed())
+        };
+        let reset = Shutdown::Reset;
+        assert_eq!(of(reset, true, Ending::Early), (Outcome::Passed, true));
+        assert_eq!(of(reset, true, Ending::TimeLimit), (Outcome::Failed, false));
+        assert_eq!(of(reset, false, Ending::Early), (Outcome::NotRun, false));
+        let reboot = Shutdown::Reboot;
+        assert_eq!(of(reboot, true, Ending::Early), (Outcome::Failed, false));
     }
 
     #[test]

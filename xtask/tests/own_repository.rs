@@ -179,6 +179,32 @@ fn a_driver_for_a_platform_device_with_programs_of_its_own() {
         ran.stdout.contains("the run ends in the expected problem"),
         "{ran:#?}"
     );
+    // A program resets the machine, and a step waits for that.
+    write(
+        "tests/resets.c",
+        "#include <fcntl.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(int argc, char **argv) {\n\
+         \tputs(\"ready\");\n\tfflush(stdout);\n\tsleep(1);\n\
+         \tint fd = open(\"/proc/sysrq-trigger\", O_WRONLY);\n\
+         \treturn write(fd, argv[1], 1) == 1 ? pause() : 1;\n}\n",
+    );
+    let resets = |key: &str| {
+        with(
+            "programs = [\"tests/resets.c\"]",
+            &format!(
+                "[[steps]]\nname = \"it starts\"\nspawn = [\"/resets\", \"{key}\"]\nas = \"it\"\n\
+                 [[steps]]\nname = \"the machine is reset\"\nshutdown = \"reset\"\ntimeout-s = 5\n"
+            ),
+        );
+        tried()
+    };
+    let ran = resets("b");
+    assert!(ran.good().contains("ok  the machine is reset"), "{ran:#?}");
+    let ran = resets("h");
+    assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
+    assert!(
+        ran.stdout.contains("the machine was not reset in time"),
+        "{ran:#?}"
+    );
     // A program that is not listed, one that does not compile, and others that are not there.
     with("", "[[steps]]\nname = \"a\"\nexec = [\"/in_c\"]\n");
     tried().refused(2, &["\"/in_c\""]);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linux_driver_vm::instead::{self, Present};
-use linux_driver_vm::{Action, Alias, Device, Errno};
+use linux_driver_vm::{Action, Alias, Device, Errno, Shutdown};
 
 use crate::programs::Program;
 use crate::world::World;
@@ -221,6 +221,13 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             return tracing::count_allocations(module, limits, || perform(action, world, deadline));
         }
         Action::Suspend { state, test } => return power::suspend(*state, *test),
+        Action::Shutdown {
+            how: Shutdown::Reset,
+        } => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            thread::sleep(left);
+            return Err(Failure::new("the machine was not reset in time"));
+        }
         Action::Shutdown { how } => sys::shut_down(*how).map_err(failed("reboot"))?,
     }
     Ok(nothing())

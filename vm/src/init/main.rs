@@ -77,7 +77,9 @@ fn work() -> Result<(), String> {
         Shutdown::PowerOff
     };
     for (number, step) in job.steps.iter().enumerate() {
-        if let Action::Shutdown { how: last } = step.action {
+        if let Action::Shutdown { how: last } = step.action
+            && last != Shutdown::Reset
+        {
             // After this step the program cannot report the result any more. The host observes it.
             log.say(&Record::Begin { step: number }).map_err(failed)?;
             how = last;

@@ -115,7 +115,8 @@ pub(crate) fn shut_down(how: Shutdown) -> io::Result<()> {
     // SAFETY: sync(2) has no arguments and no preconditions.
     unsafe { libc::sync() };
     let how = match how {
-        Shutdown::PowerOff => libc::RB_POWER_OFF,
+        // After a reset that did not come, the machine powers off.
+        Shutdown::PowerOff | Shutdown::Reset => libc::RB_POWER_OFF,
         Shutdown::Reboot => libc::RB_AUTOBOOT,
     };
     // SAFETY: reboot(2) requires a valid command: `how` is one. The caller must have the right to
