@@ -10,6 +10,7 @@ use std::ffi::CString;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,6 +25,69 @@ use crate::{Error, Result, fs, process, progress};
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+}
+
+/// The folder of the cache in which a driver's repository compiles the tool.
+const TOOL: &str = "tool";
+/// The start of the names of folders in which entries are made.
+const STAGING: &str = ".staging-";
+
+/// An entry of the cache, or what a killed run left of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The kind: "kernels". It is empty for the tool's target folder.
+    pub kind: String,
+    /// The name, with its hash.
+    pub name: String,
+    /// The folder.
+    pub path: PathBuf,
+    /// `true` if the entry was never complete, because the run that made it was killed, or because
+    /// a run makes it now.
+    pub is_leftover: bool,
+    /// The name of its lock.
+    lock: String,
+}
+
+impl Entry {
+    fn of(dir: &Path, kind: &str, path: PathBuf) -> Self {
+        let name = path.strip_prefix(dir).unwrap_or(&path);
+        let name = name.to_string_lossy().into_owned();
+        // A staging folder has the name of its entry, and random letters.
+        let staged = name
+            .strip_prefix(STAGING)
+            .and_then(|rest| rest.rsplit_once('-'));
+        Self {
+            kind: kind.to_owned(),
+            is_leftover: staged.is_some(),
+            lock: staged.map_or(&*name, |(entry, _)| entry).to_owned(),
+            name,
+            path,
+        }
+    }
+
+    /// Returns the number of bytes that its files take on the disk.
+    pub fn bytes(&self) -> u64 {
+        bytes(&self.path)
+    }
+
+    /// Returns the time at which it was made or marked as used.
+    pub fn used(&self) -> Option<SystemTime> {
+        self.path.symlink_metadata().ok()?.modified().ok()
+    }
+}
+
+/// Returns the number of bytes that the files below a path take on the disk. Files that disappear
+/// meanwhile do not count.
+fn bytes(path: &Path) -> u64 {
+    let Ok(metadata) = path.symlink_metadata() else {
+        return 0;
+    };
+    let below = metadata.is_dir().then(|| std::fs::read_dir(path).ok());
+    let below = below.flatten().into_iter().flatten().flatten();
+    // `stat` counts blocks of 512 bytes.
+    below.fold(metadata.blocks() * 512, |sum, entry| {
+        sum + bytes(&entry.path())
+    })
 }
 
 /// A hash of all that an entry depends on.
@@ -171,6 +235,43 @@ impl Cache {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns all entries, and what killed runs left, sorted by kind and name.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for kind in fs::read_dir(&self.root)? {
+            // The target folder of the tool has folders of cargo, and is one entry.
+            if kind.ends_with(TOOL) {
+                entries.push(Entry::of(&self.root, "", kind));
+            } else if kind.is_dir() {
+                let name = kind.file_name().unwrap_or_default();
+                let name = name.to_string_lossy().into_owned();
+                let paths = fs::read_dir(&kind)?.into_iter();
+                let paths = paths.filter(|path| !path.is_symlink() && path.is_dir());
+                entries.extend(paths.map(|path| Entry::of(&kind, &name, path)));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Removes an entry, unless another run makes it now. Returns whether it was removed.
+    pub fn clear(&self, entry: &Entry) -> Result<bool> {
+        let Some(dir) = entry.path.parent() else {
+            return Ok(false);
+        };
+        let lock = fs::create(dir.join(format!(".lock-{}", entry.lock)))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(e)) => return Err(Error::io(&entry.path, "lock", &e)),
+        }
+        if entry.is_leftover {
+            fs::remove_dir_all(&entry.path)?;
+        } else {
+            self.remove(&entry.path)?;
+        }
+        Ok(true)
     }
 
     /// Marks an entry as in use, for [`keep_latest`](Self::keep_latest).
@@ -323,6 +424,44 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path()).unwrap();
         (dir, cache)
+    }
+
+    #[test]
+    fn entries_are_listed_and_cleared_unless_a_run_makes_them() {
+        let (_dir, cache) = cache();
+        let key = Key::new();
+        let made = cache.get_or_make("kernels", "a", &key, |staging, _| {
+            fs::write(staging.join("file"), vec![1; 10_000])
+        });
+        let made = made.unwrap();
+        let lock = format!("b-{}", key.hex());
+        let left = cache.root().join(format!("kernels/.staging-{lock}-xyz"));
+        fs::create_dir_all(&left).unwrap();
+        fs::create_dir_all(cache.root().join("tool/debug")).unwrap();
+        let entries = cache.entries().unwrap();
+        let rows: Vec<(&str, &Path, bool)> = entries
+            .iter()
+            .map(|entry| (&*entry.kind, &*entry.path, entry.is_leftover))
+            .collect();
+        let tool = cache.root().join("tool");
+        assert_eq!(
+            rows,
+            [
+                ("kernels", &*left, true),
+                ("kernels", &*made, false),
+                ("", &*tool, false)
+            ]
+        );
+        assert!(entries[1].bytes() >= 10_000 && entries[1].used().is_some());
+        let held = cache.lock("kernels", &lock).unwrap();
+        let cleared: Vec<bool> = entries
+            .iter()
+            .map(|entry| cache.clear(entry).unwrap())
+            .collect();
+        assert_eq!(cleared, [false, true, true]);
+        drop(held);
+        assert!(cache.clear(&entries[0]).unwrap());
+        assert_eq!(cache.entries().unwrap(), []);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod args;
 mod bench;
 mod build;
+mod cache;
 mod check_abi;
 mod compile_fail;
 mod decode;
@@ -59,6 +60,7 @@ enum Command {
     Kernels(kernels::Args),
     Fetch(fetch::Args),
     Doctor(doctor::Args),
+    Cache(cache::Args),
     Decode(decode::Args),
     Env(env::Args),
     Snapshot(snapshot::Args),
@@ -111,6 +113,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Kernels(args) => kernels::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Env(args) => env::run(&args),
         Command::Snapshot(args) => snapshot::run(&args),
