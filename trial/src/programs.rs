@@ -39,6 +39,7 @@ impl Programs {
         let mut of_drivers = BTreeMap::new();
         for (source, settings) in drivers {
             runs_commands |= settings.runs_commands();
+            must_be_free(source, settings)?;
             let programs = settings.programs.iter().map(|name| program(source, name));
             let files = settings.files.iter().map(|name| data(source, name));
             let of_driver: Vec<GuestFile> = programs.chain(files).collect::<Result<_>>()?;
@@ -74,7 +75,50 @@ fn wrong(
         found,
         remedy,
     )
-    .of_driver()
+}
+
+/// Names in the machine's root folder that are taken, besides the module's.
+const TAKEN: [&str; 8] = [
+    "dev",
+    "guest",
+    "init",
+    "job.json",
+    "proc",
+    "sys",
+    "tmp",
+    "wait.json",
+];
+
+/// Returns an error if two programs or files have one name in the machine, or one that is taken.
+fn must_be_free(source: &DriverCrate, settings: &Settings) -> Result<()> {
+    let module = format!("{}.ko", source.module);
+    let mut seen: Vec<String> = TAKEN.map(str::to_owned).to_vec();
+    seen.push(module);
+    let of = |key: &'static str, entries: &[String]| {
+        let named = entries.iter().map(|entry| (key, entry.clone()));
+        named.collect::<Vec<_>>()
+    };
+    let programs = of("programs", &settings.programs);
+    for (key, entry) in programs.into_iter().chain(of("files", &settings.files)) {
+        let path = Path::new(&entry);
+        let name = if key == "programs" {
+            path.file_stem()
+        } else {
+            path.file_name()
+        };
+        let name = name.unwrap_or_default().to_string_lossy().into_owned();
+        if seen.contains(&name) {
+            return Err(wrong(
+                source,
+                key,
+                "names that nothing else has in the machine",
+                format_args!("{entry:?}, which is /{name} there, as another file is"),
+                "rename it",
+            ));
+        }
+        seen.push(name);
+    }
+    Ok(())
 }
 
 /// Returns a file of the driver. The machine has it in its root folder.
@@ -102,7 +146,10 @@ fn program(source: &DriverCrate, name: &str) -> Result<GuestFile> {
     if path.extension().is_some_and(|end| end == "c") {
         return in_c(source, &source.dir.join(path));
     }
-    let (false, Language::Rust { workspace, .. }) = (name.contains('/'), &source.language) else {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_package =
+        name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(is_plain);
+    let (true, Language::Rust { workspace, .. }) = (is_package, &source.language) else {
         return Err(wrong(
             source,
             "programs",
@@ -113,8 +160,18 @@ fn program(source: &DriverCrate, name: &str) -> Result<GuestFile> {
     };
     Ok(GuestFile {
         path: format!("/{name}"),
-        source: init_program::build_of_driver(&workspace.join("Cargo.toml"), name)
-            .map_err(Error::of_driver)?,
+        source: init_program::build_of_driver(&workspace.join("Cargo.toml"), name).map_err(
+            |e| {
+                wrong(
+                    source,
+                    "programs",
+                    "packages of the driver's workspace, each with a program of the same name",
+                    format_args!("{name:?}, which cannot be built:\n{e}"),
+                    "correct the entry or the package",
+                )
+                .of_driver()
+            },
+        )?,
     })
 }
 

@@ -280,7 +280,7 @@ impl Plan {
             }
             // The kernel's file systems are mounted over these paths and would hide a file there.
             let taken = [INIT_PATH, JOB_PATH, WAIT_PATH].contains(&path.as_str())
-                || parts().count() > 1 && matches!(parts().next(), Some("dev" | "proc" | "sys"));
+                || matches!(parts().next(), Some("dev" | "proc" | "sys"));
             if taken || !paths.insert(path.as_str()) {
                 return Err(wrong(
                     format_args!("file {path:?}"),

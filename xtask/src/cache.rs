@@ -16,8 +16,8 @@ use crate::build::print_json;
 /// List what is cached, and remove it
 ///
 /// The cache contains kernels, what was prepared for them, Rust's `core`, build roots, and the tool
-/// of drivers' repositories. The next command that needs an entry downloads or builds it again. Remove
-/// nothing while another command runs.
+/// of drivers' repositories. The next command that needs an entry downloads or builds it again.
+/// Remove nothing while another command runs.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask cache

@@ -71,11 +71,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let kind = match (&args.bus.pci, &args.bus.platform) {
         (Some(id), _) => Kind::Pci(*id),
         (None, Some(device)) => Kind::Platform(name::of_platform_device(device)?),
-        (None, None) => Kind::Misc,
+        (None, None) => {
+            name::must_be_free_in_dev(&name)?;
+            Kind::Misc
+        }
     };
     must_be_empty(&dir)?;
     let parent = dir.parent().unwrap_or(&dir);
-    fs::create_dir_all(parent)?;
+    let mut parents = Parents::make(parent)?;
     let parent = fs::canonicalize(parent)?;
     let source = source(args, &parent.join(&name.package))?;
     // The folder appears when it is complete. It is made beside its place, so a relative path to
@@ -86,17 +89,63 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     init_git(staging.path())?;
     // This replaces an empty folder.
     fs::rename(staging.path(), &dir)?;
-    let shown = args.dir.as_deref().unwrap_or(&dir).display();
+    parents.keep();
+    let shown = shell_word(args.dir.as_deref().unwrap_or(&dir));
     output::text(format_args!(
         "{shown} is a repository with a {what}. To try the driver:\n\n  cd {shown}\n  cargo xtask run --install\n",
         what = kind.what(&name),
     ));
+    if let Source::Path(path) = &source {
+        output::text(format_args!(
+            "\nIt uses the checkout {path}. Before other people or CI build it, write `git` and `rev` in place of `path`, at both places \
+             in Cargo.toml.\n",
+        ));
+    }
     Ok(Outcome::Good)
+}
+
+/// Returns a path as a word for a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+~".contains(c);
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// The folders that were made above the new one. Those that are still empty are removed with this
+/// value, unless it is kept.
+struct Parents(Vec<PathBuf>);
+
+impl Parents {
+    /// Makes the folder `dir` and those above it, as far as they are missing.
+    fn make(dir: &Path) -> Result<Self> {
+        let missing = dir.ancestors().take_while(|dir| !dir.exists());
+        let this = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(dir)?;
+        Ok(this)
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        for dir in &self.0 {
+            let _ = std::fs::remove_dir(dir);
+        }
+    }
 }
 
 /// Returns an error unless the folder can be made there.
 fn must_be_empty(dir: &Path) -> Result<()> {
-    let found = if dir.is_dir() {
+    let found = if dir.is_symlink() {
+        "a symbolic link".to_owned()
+    } else if dir.is_dir() {
         match fs::read_dir(dir)?.len() {
             0 => return Ok(()),
             1 => "one file or folder in it".to_owned(),
@@ -183,7 +232,7 @@ fn resolve(dir: &Path, source: &Source) -> Result<()> {
         source,
         "linux-driver there, and network for cargo to download it",
         process::said(&output),
-        "correct --git, --rev or --path, or check the network; nothing was made",
+        "correct --git, --rev or --path, or check the network; no folder was made",
     ))
 }
 
@@ -200,7 +249,7 @@ fn init_git(dir: &Path) -> Result<()> {
     };
     let around = process::output(&mut git(&["rev-parse", "--is-inside-work-tree"]))?;
     if !around.status.success() {
-        process::run(&mut git(&["init", "--quiet"]))?;
+        process::run(&mut git(&["init", "--quiet", "--initial-branch=main"]))?;
     }
     Ok(())
 }

@@ -305,7 +305,8 @@ impl Args {
             });
         }
         needs.extend(needs::to_boot());
-        if self.wants(Part::Crates) {
+        // These are for the tests of linux-driver.
+        if self.wants(Part::Crates) && !is_outside() {
             needs.extend(needs::to_test());
         }
         Ok(needs)

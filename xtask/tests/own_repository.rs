@@ -108,7 +108,7 @@ fn a_driver_for_a_device_of_qemu() {
 
 #[test]
 fn a_driver_for_a_device_that_qemu_does_not_have() {
-    let dir = made("own-unknown", &["--pci", "abcd:1", path()[0], path()[1]]);
+    let dir = made("option", &["--pci", "abcd:1", path()[0], path()[1]]);
     let driver = fs::read_to_string(dir.join("src/lib.rs")).unwrap();
     assert!(driver.contains("DeviceId::new(0xabcd, 0x0001)"), "{driver}");
     is_tried(&dir);
@@ -117,10 +117,14 @@ fn a_driver_for_a_device_that_qemu_does_not_have() {
 #[test]
 fn a_driver_for_a_platform_device_with_programs_of_its_own() {
     let dir = made(
-        "own-platform",
+        "driver",
         &["--platform", "some,thing", path()[0], path()[1]],
     );
     is_tried(&dir);
+    is_tried(&made(
+        "speaker",
+        &["--platform", "pcspkr", path()[0], path()[1]],
+    ));
     let write = |file: &str, text: &str| {
         let path = dir.join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -208,23 +212,45 @@ fn a_driver_for_a_platform_device_with_programs_of_its_own() {
     // A program that is not listed, one that does not compile, and others that are not there.
     with("", "[[steps]]\nname = \"a\"\nexec = [\"/in_c\"]\n");
     tried().refused(2, &["\"/in_c\""]);
-    for (keys, words) in [
+    for (code, keys, words) in [
         (
+            2,
             "programs = [\"tests/none.c\"]",
             ["programs", "tests/none.c, which is not a file"],
         ),
         (
+            2,
             "files = [\"tests\"]",
             ["files", "\"tests\", which is not a file"],
         ),
         (
+            2,
             "programs = [\"tests/a.rs\"]",
             ["programs", "packages of the driver's workspace"],
         ),
-        ("programs = [\"nothing\"]", ["nothing", "--package nothing"]),
+        (
+            2,
+            "programs = [\"--help\"]",
+            ["programs", "packages of the driver's workspace"],
+        ),
+        (
+            2,
+            "programs = [\"tests/in_c.c\", \"in_c\"]",
+            ["programs", "\"in_c\", which is /in_c there"],
+        ),
+        (
+            2,
+            "files = [\"tests/init\"]",
+            ["files", "\"tests/init\", which is /init there"],
+        ),
+        (
+            1,
+            "programs = [\"nothing\"]",
+            ["\"nothing\", which cannot be built", "--package nothing"],
+        ),
     ] {
         with(keys, "");
-        tried().refused(1, &words);
+        tried().refused(code, &words);
     }
     write("tests/in_c.c", "int main(void) { return wrong; }\n");
     with("programs = [\"tests/in_c.c\"]", "");
@@ -301,7 +327,7 @@ fn a_device_file_with_linux_driver_from_git() {
     let _ = fs::remove_file(cache.path().join("tool"));
     std::os::unix::fs::symlink(target(), cache.path().join("tool")).unwrap();
 
-    let dir = parent.path().join("own-file");
+    let dir = parent.path().join("file");
     new(&dir, &["--misc", "--git", &url]).good();
     let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
     assert!(
@@ -359,6 +385,14 @@ fn bad_names_folders_and_sources_are_refused() {
     );
     refused(&parent.path().join("2nd"), &misc, &["a small letter"]);
     refused(&parent.path().join("core"), &misc, &["a meaning for Rust"]);
+    refused(&parent.path().join("null"), &misc, &["another file"]);
+    // Folders above that were made for it are removed again.
+    let below = parent.path().join("a/b/my-driver");
+    refused(&below, &["--misc", "--path", "/usr"], &["no Cargo.toml"]);
+    assert!(!parent.path().join("a").exists());
+    let link = parent.path().join("my-link");
+    std::os::unix::fs::symlink(parent.path(), &link).unwrap();
+    refused(&link, &misc, &["a symbolic link"]);
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("notes"), "mine").unwrap();
     refused(&dir, &misc, &["an empty one", "one file or folder in it"]);

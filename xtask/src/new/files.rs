@@ -12,6 +12,9 @@ use crate::folders::workspace;
 use super::devices::{Id, OF_QEMU};
 use super::name::Name;
 
+/// A platform device that each PC has, and the machine too.
+const SPEAKER: &str = "pcspkr";
+
 /// The devices that a driver is for.
 pub(super) enum Kind {
     /// PCI devices with these IDs.
@@ -42,9 +45,13 @@ impl Kind {
                     None => include_str!("template/other-pci.toml.in"),
                 },
             ),
-            Self::Platform(_) => (
+            Self::Platform(device) => (
                 include_str!("template/platform.rs.in"),
-                include_str!("template/platform.toml.in"),
+                if device == SPEAKER {
+                    include_str!("template/pcspkr.toml.in")
+                } else {
+                    include_str!("template/platform.toml.in")
+                },
             ),
             Self::Misc => (
                 include_str!("template/misc.rs.in"),
@@ -108,7 +115,7 @@ impl Source {
         let relative = relative(&absolute, dir);
         let text = relative
             .to_str()
-            .filter(|text| !text.contains(['"', '\\', '\n']));
+            .filter(|text| !text.contains(|c: char| c.is_control() || "\"\\".contains(c)));
         let text = text.ok_or_else(|| wrong("a path that a manifest cannot contain".to_owned()))?;
         Ok(Self::Path(text.to_owned()))
     }

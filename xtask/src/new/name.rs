@@ -82,7 +82,8 @@ pub(super) struct Name {
     pub(super) package: String,
     /// The name of the module and of the driver: "my_driver".
     pub(super) module: String,
-    /// The name of the type: "MyDriver".
+    /// The name of the type: "MyDriver". It ends in "Driver", so nothing else that the driver's
+    /// file uses has it, such as `Result`.
     pub(super) of_type: String,
 }
 
@@ -117,12 +118,26 @@ impl Name {
                 "{package:?}, which has a meaning for Rust or cargo"
             ));
         }
-        let words = module.split('_').map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            first.to_ascii_uppercase() + rest
-        });
+        let parts = || module.split('_');
+        if parts().any(str::is_empty) {
+            return wrong(&format!("{package:?}, with `-` or `_` twice or at its end"));
+        }
+        if package.starts_with("linux-driver-") {
+            return wrong(&format!(
+                "{package:?}, as linux-driver names its own packages"
+            ));
+        }
+        let mut words: Vec<String> = parts()
+            .map(|word| {
+                let (first, rest) = word.split_at(word.len().min(1));
+                first.to_ascii_uppercase() + rest
+            })
+            .collect();
+        if words.len() < 2 || words.last().is_none_or(|last| last != "Driver") {
+            words.push("Driver".to_owned());
+        }
         Ok(Self {
-            of_type: words.collect(),
+            of_type: words.concat(),
             package: package.into_owned(),
             module,
         })
@@ -146,6 +161,25 @@ pub(super) fn of_platform_device(name: &str) -> Result<String> {
     ))
 }
 
+/// Names of device files that the kernel has, or that are well known.
+const DEVICE_FILES: [&str; 21] = [
+    "console", "fd", "full", "fuse", "hpet", "input", "kmsg", "kvm", "log", "mem", "null", "port",
+    "ptmx", "pts", "random", "rtc", "shm", "snapshot", "tty", "urandom", "zero",
+];
+
+/// Returns an error if the driver's name is that of another device file.
+pub(super) fn must_be_free_in_dev(name: &Name) -> Result<()> {
+    if !DEVICE_FILES.contains(&&*name.package) {
+        return Ok(());
+    }
+    Err(Error::new(
+        "--misc",
+        "a driver whose name no other device file has",
+        format_args!("{:?}: /dev/{0} is another file", name.package),
+        "name another folder",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +193,8 @@ mod tests {
         let name = of("/home/me/my-2nd_driver").unwrap();
         let forms = (&*name.package, &*name.module, &*name.of_type);
         assert_eq!(forms, ("my-2nd_driver", "my_2nd_driver", "My2ndDriver"));
+        assert_eq!(of("/file").unwrap().of_type, "FileDriver");
+        assert_eq!(of("/driver").unwrap().of_type, "DriverDriver");
         assert!(of(&format!("/{}", "a".repeat(55))).is_ok());
     }
 
@@ -168,6 +204,9 @@ mod tests {
         for wrong in [
             "2nd",
             "-a",
+            "a--b",
+            "a_",
+            "linux-driver-xtask",
             "My",
             "a b",
             "ä",
