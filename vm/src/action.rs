@@ -121,6 +121,10 @@ pub enum Action {
         /// The contents that the file must have, apart from white space at both ends.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         equals: Option<String>,
+        /// The contents, apart from white space at both ends, that the file must have within the
+        /// step's time limit. The action reads the file again until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
         /// A text that the file must contain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holds: Option<String>,

@@ -99,11 +99,47 @@ fn a_forbidden_message_fails_its_step() {
 }
 
 #[test]
+fn a_step_waits_until_a_file_has_its_contents() {
+    let until = |text: &str| match read("/proc/sys/kernel/ostype", None) {
+        Action::Read { path, .. } => Action::Read {
+            path,
+            equals: None,
+            until: Some(text.into()),
+            holds: None,
+            lacks: None,
+        },
+        other => other,
+    };
+    let Some(image) = images().into_iter().next() else {
+        panic!("LINUX_DRIVER_TEST_IMAGES names no kernel");
+    };
+    let report = run(
+        &image,
+        vec![
+            Step::new("has", until("Linux")),
+            Step::new("never has", until("other")).within(1),
+        ],
+    );
+    let results: Vec<(Outcome, &str)> = report
+        .steps
+        .iter()
+        .map(|step| (step.outcome, step.detail.as_str()))
+        .collect();
+    assert_eq!(results[0], (Outcome::Passed, "Linux"));
+    assert_eq!(results[1].0, Outcome::Failed);
+    assert!(
+        results[1].1.contains("did not become \"other\""),
+        "{report:#?}"
+    );
+}
+
+#[test]
 fn a_file_must_contain_some_text_and_lack_other_text() {
     let version = |holds: &str, lacks: &str| match read("/proc/version", None) {
         Action::Read { path, equals, .. } => Action::Read {
             path,
             equals,
+            until: None,
             holds: Some(holds.into()),
             lacks: Some(lacks.into()),
         },

@@ -15,6 +15,9 @@ use crate::programs::Program;
 use crate::world::World;
 use crate::{allocations, kmemleak, port, power, quiet, sys, tracing};
 
+/// The time between two looks at a file that has to change.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// The interval between checks of a state that is awaited.
 const LOOK: Duration = Duration::from_millis(10);
 /// The part of a step's time limit after which a wait gives up if nothing is under way that could
@@ -140,16 +143,29 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         Action::Read {
             path,
             equals,
+            until,
             holds,
             lacks,
         } => {
             let path = Path::new(path);
-            let held = read(path).map_err(|failure| failure.at(path))?;
+            let held = loop {
+                let held = read(path).map_err(|failure| failure.at(path))?;
+                match until.as_deref().map(str::trim) {
+                    Some(wanted) if wanted != held && Instant::now() < deadline => {
+                        thread::sleep(AGAIN);
+                    }
+                    _ => break held,
+                }
+            };
             let path = path.display();
             let wrong = [
                 (
                     "not",
                     equals.as_deref().filter(|wanted| wanted.trim() != held),
+                ),
+                (
+                    "and did not become",
+                    until.as_deref().filter(|wanted| wanted.trim() != held),
                 ),
                 (
                     "which lacks",

@@ -99,6 +99,7 @@ pub fn read(path: &str, equals: Option<&str>) -> Action {
     Action::Read {
         path: path.into(),
         equals: equals.map(str::to_owned),
+        until: None,
         holds: None,
         lacks: None,
     }
