@@ -49,19 +49,33 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn of(dir: &Path, kind: &str, path: PathBuf) -> Self {
-        let name = path.strip_prefix(dir).unwrap_or(&path);
-        let name = name.to_string_lossy().into_owned();
+    /// Returns the entry in this folder, if the folder has the name of one: NAME-HASH.
+    fn of(kind: &str, path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_owned();
         // A staging folder has the name of its entry, and random letters.
-        let staged = name
-            .strip_prefix(STAGING)
-            .and_then(|rest| rest.rsplit_once('-'));
-        Self {
+        let staged = name.strip_prefix(STAGING);
+        let entry = match staged {
+            Some(rest) => rest.rsplit_once('-')?.0,
+            None => &name,
+        };
+        let (_, hash) = entry.rsplit_once('-')?;
+        let is_hash = hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash.then(|| Self {
             kind: kind.to_owned(),
             is_leftover: staged.is_some(),
-            lock: staged.map_or(&*name, |(entry, _)| entry).to_owned(),
-            name,
+            lock: entry.to_owned(),
+            name: name.clone(),
             path,
+        })
+    }
+
+    fn of_tool(path: PathBuf) -> Self {
+        Self {
+            kind: String::new(),
+            name: TOOL.to_owned(),
+            path,
+            is_leftover: false,
+            lock: TOOL.to_owned(),
         }
     }
 
@@ -237,19 +251,21 @@ impl Cache {
         }
     }
 
-    /// Returns all entries, and what killed runs left, sorted by kind and name.
+    /// Returns all entries, and what killed runs left, sorted by kind and name. Other folders do not
+    /// count: the cache may be in a folder that the user has for other things too.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for kind in fs::read_dir(&self.root)? {
-            // The target folder of the tool has folders of cargo, and is one entry.
+            // The target folder of the tool has folders of cargo, and is one entry. cargo marks it.
             if kind.ends_with(TOOL) {
-                entries.push(Entry::of(&self.root, "", kind));
+                let is_cargos = kind.join("CACHEDIR.TAG").is_file();
+                entries.extend(is_cargos.then(|| Entry::of_tool(kind)));
             } else if kind.is_dir() {
                 let name = kind.file_name().unwrap_or_default();
                 let name = name.to_string_lossy().into_owned();
                 let paths = fs::read_dir(&kind)?.into_iter();
                 let paths = paths.filter(|path| !path.is_symlink() && path.is_dir());
-                entries.extend(paths.map(|path| Entry::of(&kind, &name, path)));
+                entries.extend(paths.filter_map(|path| Entry::of(&name, path)));
             }
         }
         Ok(entries)
@@ -438,6 +454,17 @@ mod tests {
         let left = cache.root().join(format!("kernels/.staging-{lock}-xyz"));
         fs::create_dir_all(&left).unwrap();
         fs::create_dir_all(cache.root().join("tool/debug")).unwrap();
+        // These are of somebody else.
+        let others = [
+            "pictures/holidays",
+            "pictures/holidays-2026",
+            "kernels/mine",
+        ];
+        for other in others {
+            fs::create_dir_all(cache.root().join(other)).unwrap();
+        }
+        assert_eq!(cache.entries().unwrap().len(), 2);
+        fs::write(cache.root().join("tool/CACHEDIR.TAG"), "").unwrap();
         let entries = cache.entries().unwrap();
         let rows: Vec<(&str, &Path, bool)> = entries
             .iter()
@@ -462,6 +489,7 @@ mod tests {
         drop(held);
         assert!(cache.clear(&entries[0]).unwrap());
         assert_eq!(cache.entries().unwrap(), []);
+        assert!(others.iter().all(|other| cache.root().join(other).is_dir()));
     }
 
     #[test]

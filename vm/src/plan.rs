@@ -500,7 +500,7 @@ mod tests {
     #[test]
     fn a_path_that_the_guest_could_not_see_is_refused() {
         for path in [
-            "a.ko", "/", "/../a.ko", "/a//b", "/init", "/dev/a", "/sys/a", "",
+            "a.ko", "/", "/../a.ko", "/a//b", "/init", "/dev", "/dev/a", "/sys/a", "",
         ] {
             refused(&Plan {
                 files: vec![GuestFile {
